@@ -1,0 +1,243 @@
+package dev.gatun.runtime;
+
+import java.util.List;
+
+/**
+ * The operator contract: what a device must be able to compute so that every network and sampler
+ * runs on it.
+ *
+ * <p>Operators are the fused ones that diffusion networks need, not a tensor algebra. They write
+ * into a tensor that the caller provides, so memory is planned by the caller ({@link Workspace})
+ * and a denoising step allocates nothing.
+ *
+ * <h2>Rules for every operator</h2>
+ *
+ * <ul>
+ *   <li><b>Layout.</b> Channels last: {@code [N, L, C]} or {@code [N, H, W, C]}. Where a formula
+ *       says "row", it means the last axis, and the leading axes are one: an operator on {@code
+ *       [rows, C]} takes any rank. Every operand may be a view on some columns ({@link
+ *       Tensor#columns}); concatenation is two {@link #copy copies} into such views.
+ *   <li><b>Types.</b> Tensors are {@link DType#F32} and indices {@link DType#I64} unless the
+ *       operator says otherwise. Sums are accumulated in f32 or wider.
+ *   <li><b>Aliasing.</b> {@code out} may be the very tensor of another operand only where the
+ *       operator says so; otherwise their memory must not overlap.
+ *   <li><b>Errors.</b> A wrong shape, type or device throws {@link IllegalArgumentException}, a
+ *       closed tensor {@link IllegalStateException}; the message names operator, operand, expected
+ *       and found. Nothing is written then.
+ *   <li><b>Bits.</b> On the reference and cpu backends a row of the result has the same bits for
+ *       any number of threads and for any batch that it is part of.
+ *   <li><b>Threads.</b> A backend and the tensors made with it serve one caller at a time; it
+ *       spreads the work over its own threads. An interrupt does not stop an operator; loops look
+ *       for it between steps.
+ * </ul>
+ *
+ * <p>The families still to come (conv2d with epilogue and asymmetric padding, groupNorm with
+ * scale-shift and SiLU, resampling, reductions, and the vector–Jacobian products of guidance)
+ * follow the same rules: constants in a small record like {@link AttentionSpec}, weights through a
+ * {@link #pack pack} of their own, epilogues as {@link Epilogue}.
+ */
+public interface Backend extends AutoCloseable {
+  /**
+   * Opens the best backend for a device: the first that works here, in falling order of speed.
+   * Which one it is, and why not a faster one, goes to the log once.
+   *
+   * @throws UnsupportedOperationException if the device has none; the message says why
+   */
+  static Backend open(Device device) {
+    return Backends.open(device, null, 0);
+  }
+
+  /**
+   * Opens a backend by name.
+   *
+   * @param name {@code reference} or {@code cpu}; null for the best
+   * @param threads how many threads compute; 0 for as many as the machine has processors
+   * @throws IllegalArgumentException if the device has no backend of that name
+   * @throws UnsupportedOperationException if it does not work on this machine; the message says why
+   */
+  static Backend open(Device device, String name, int threads) {
+    return Backends.open(device, name, threads);
+  }
+
+  /**
+   * The names of the backends of a device, fastest first, whether they work on this machine or not.
+   */
+  static List<String> names(Device.Kind kind) {
+    return Backends.names(kind);
+  }
+
+  /** Why a backend does not work on this machine, with the cure, or an empty string if it does. */
+  static String unavailable(Device.Kind kind, String name) {
+    return Backends.provider(kind, name).unavailable();
+  }
+
+  /** Short name, as {@link #open(Device, String, int)} takes it. */
+  String name();
+
+  /** Where it computes. */
+  Device device();
+
+  /** How many threads compute. */
+  int threads();
+
+  /** What it computes with, for people: instruction set, vector width, threads. */
+  String description();
+
+  /** A new tensor of zeros on this device, owned by the caller. */
+  Tensor allocate(DType dtype, Shape shape);
+
+  /** A new, empty workspace on this device, owned by the caller. */
+  default Workspace workspace() {
+    return new Workspace(this);
+  }
+
+  /**
+   * Re-lays the matrix of a linear layer for {@link #linear}; done once at load.
+   *
+   * @param matrix F32, F16 or BF16 {@code [out, in]} in host memory, not referred to afterwards
+   * @return the weight, owned by the caller
+   */
+  Weight pack(Tensor matrix);
+
+  // ----------------------------------------------------------------------------------------
+  // movement
+
+  /**
+   * {@code to = from}, row by row, between any devices, with conversion between F32, F16 and BF16
+   * (round to nearest even); I64 is copied to I64 only. The shapes need only agree in rows and
+   * columns.
+   */
+  void copy(Tensor from, Tensor to);
+
+  /** {@code [N, C, H, W] → [N, H, W, C]}, at the border to checkpoints and users. */
+  void toChannelsLast(Tensor nchw, Tensor out);
+
+  /** {@code [N, H, W, C] → [N, C, H, W]}, at the border to users. */
+  void toChannelsFirst(Tensor nhwc, Tensor out);
+
+  /**
+   * Cuts a feature map into square patches: {@code [N, H, W, C] → [N, (H/p)(W/p), p·p·C]}. Patches
+   * are in row-major order; inside a patch the order is (row, column, channel), channel fastest.
+   */
+  void patchify(Tensor x, int patch, Tensor out);
+
+  /** The inverse of {@link #patchify}: {@code [N, (H/p)(W/p), p·p·C] → [N, H, W, C]}. */
+  void unpatchify(Tensor x, int patch, Tensor out);
+
+  // ----------------------------------------------------------------------------------------
+  // embeddings
+
+  /**
+   * Rows of a table: {@code out[i] = table[ids[i]]}.
+   *
+   * @param table F32 {@code [entries, D]}
+   * @param ids I64 {@code [n]}, each in {@code 0 … entries - 1}, else {@link
+   *     IndexOutOfBoundsException}
+   * @param out {@code [n, D]}
+   */
+  void embed(Tensor table, Tensor ids, Tensor out);
+
+  /**
+   * The sinusoidal embedding of a time or noise level, cosines first: with {@code half = D/2} and
+   * {@code freq_i = maxPeriod^(-i/half)}, row n is {@code [cos(t_n·freq_0 … ), sin(t_n·freq_0 …
+   * )]}, and a last 0 where D is odd. Frequencies and angles are rounded to f32 as in the authors'
+   * code (guided-diffusion, {@code nn.py}).
+   *
+   * @param t {@code [n]}, any real value
+   * @param out {@code [n, D]}
+   */
+  void timestepEmbedding(Tensor t, double maxPeriod, Tensor out);
+
+  // ---------------------------------------------------------------------------------------- dense
+
+  /**
+   * A linear layer with everything that follows it: {@code out = residual + gate ⊙ activation(x·Wᵀ
+   * + bias)}.
+   *
+   * @param x {@code [rows, in]}
+   * @param weight {@code [out, in]}, packed by this backend
+   * @param epilogue bias and activation
+   * @param gate {@code [N, out]}, each row for {@code rows / N} consecutive rows of the result;
+   *     null for none
+   * @param residual {@code [R, out]} with {@code R} a divisor of {@code rows}, added cyclically (a
+   *     position embedding {@code [L, out]} or a residual stream {@code [rows, out]}); null for
+   *     none; may be {@code out} itself
+   * @param out {@code [rows, out]}
+   */
+  void linear(Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out);
+
+  /**
+   * {@link #linear(Tensor, Weight, Epilogue, Tensor, Tensor, Tensor)} without gate and residual.
+   */
+  default void linear(Tensor x, Weight weight, Epilogue epilogue, Tensor out) {
+    linear(x, weight, epilogue, null, null, out);
+  }
+
+  /**
+   * Multi-head attention, {@code softmax(scale·q·kᵀ)·v} for each head, over the keys; the matrix of
+   * weights is never held as a whole. The head size is {@code C / heads}, any number; head h is
+   * columns {@code h·size …}, so packed {@code qkv [N, L, 3C]} is passed as three column views.
+   *
+   * @param q {@code [N, Lq, C]}
+   * @param k {@code [N, Lk, C]}
+   * @param v {@code [N, Lk, C]}
+   * @param out {@code [N, Lq, C]}
+   */
+  void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out);
+
+  /**
+   * Layer normalisation over the last axis with optional affine and modulation: {@code y = (x -
+   * μ)/√(σ² + eps)·gamma + beta}, {@code out = y·(1 + scale) + shift}; μ and σ² are mean and biased
+   * variance of the row.
+   *
+   * @param x {@code [rows, C]}
+   * @param gamma {@code [C]} or null, together with beta
+   * @param beta {@code [C]} or null
+   * @param shift {@code [N, C]}, each row for {@code rows / N} consecutive rows; or null, together
+   *     with scale
+   * @param scale {@code [N, C]} or null
+   * @param eps added to the variance
+   * @param out {@code [rows, C]}; may be x
+   */
+  void layerNorm(
+      Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out);
+
+  // ----------------------------------------------------------------------------------------
+  // pointwise
+
+  /** {@code out = activation(x)}, same shapes; out may be x. */
+  void activate(Activation activation, Tensor x, Tensor out);
+
+  /**
+   * {@code out = x + y}, where y may have fewer rows and is then added cyclically; out may be x or
+   * y.
+   *
+   * @param x {@code [rows, C]}
+   * @param y {@code [R, C]}, R a divisor of rows
+   */
+  void add(Tensor x, Tensor y, Tensor out);
+
+  /** {@code out = x ⊙ y + z}, same shapes; out may be any of them. */
+  void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out);
+
+  /**
+   * {@code out = a·x + b·y}, same shapes; out may be x or y. Samplers and guidance are made of it.
+   * The products are rounded to f32 after {@code a} and {@code b}, which are rounded to f32 first.
+   *
+   * @param y null for {@code out = a·x}
+   */
+  void combine(double a, Tensor x, double b, Tensor y, Tensor out);
+
+  /** {@code out = min(max(x, low), high)}, same shapes; NaN stays NaN; out may be x. */
+  void clamp(Tensor x, double low, double high, Tensor out);
+
+  /** {@code out = exp(a·x + b)}, same shapes; out may be x. */
+  void exp(double a, Tensor x, double b, Tensor out);
+
+  /**
+   * Ends the backend's threads and frees what it holds; tensors and weights made with it stay their
+   * owners' affair.
+   */
+  @Override
+  void close();
+}

@@ -1,0 +1,14 @@
+/**
+ * Tensors, the operator contract with its backends, and random numbers.
+ *
+ * <p>The Vector API is optional at run time: without {@code --add-modules jdk.incubator.vector} the
+ * scalar reference backend computes, slowly, and one log line says so.
+ */
+module dev.gatun.runtime {
+  requires dev.gatun.bindings;
+  requires static jdk.incubator.vector;
+
+  exports dev.gatun.runtime;
+
+  uses dev.gatun.runtime.BackendProvider;
+}
