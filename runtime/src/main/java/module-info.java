@@ -11,4 +11,7 @@ module dev.gatun.runtime {
   exports dev.gatun.runtime;
 
   uses dev.gatun.runtime.BackendProvider;
+
+  provides dev.gatun.runtime.BackendProvider with
+      dev.gatun.runtime.reference.ReferenceProvider;
 }
