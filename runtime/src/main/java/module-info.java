@@ -13,5 +13,6 @@ module dev.gatun.runtime {
   uses dev.gatun.runtime.BackendProvider;
 
   provides dev.gatun.runtime.BackendProvider with
-      dev.gatun.runtime.reference.ReferenceProvider;
+      dev.gatun.runtime.reference.ReferenceProvider,
+      dev.gatun.runtime.cpu.CpuProvider;
 }

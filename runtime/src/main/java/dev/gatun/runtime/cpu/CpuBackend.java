@@ -1,0 +1,186 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.Activation;
+import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.OperatorChecks;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.Weight;
+import dev.gatun.runtime.reference.HostEmbedding;
+import dev.gatun.runtime.reference.HostMovement;
+
+/**
+ * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
+ * an argument; what only moves numbers is the reference's own code.
+ */
+final class CpuBackend implements Backend {
+  private final ThreadTeam team;
+  private final Scratch[] scratch;
+  private final Gemm gemm;
+  private final FlashAttention attention;
+  private final LayerNorm layerNorm;
+  private final Elementwise elementwise;
+
+  CpuBackend(int threads) {
+    team = new ThreadTeam(threads);
+    scratch = new Scratch[threads];
+    for (int i = 0; i < threads; i++) {
+      scratch[i] = new Scratch();
+    }
+    gemm = new Gemm(team, scratch);
+    attention = new FlashAttention(team, scratch);
+    layerNorm = new LayerNorm(team, scratch);
+    elementwise = new Elementwise(team, scratch);
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public Device device() {
+    return Device.CPU;
+  }
+
+  @Override
+  public int threads() {
+    return team.size();
+  }
+
+  @Override
+  public String description() {
+    return "Vector API, "
+        + Lanes.BYTES * 8
+        + "-bit vectors, tiles of "
+        + MicroKernel.ROWS
+        + "x"
+        + MicroKernel.WIDTH
+        + ", "
+        + team.size()
+        + (team.size() == 1 ? " thread" : " threads");
+  }
+
+  @Override
+  public Tensor allocate(DType dtype, Shape shape) {
+    return Tensor.allocate(dtype, shape);
+  }
+
+  @Override
+  public Weight pack(Tensor matrix) {
+    OperatorChecks.pack(matrix);
+    return new PackedWeight(matrix);
+  }
+
+  @Override
+  public void copy(Tensor from, Tensor to) {
+    OperatorChecks.copy(device(), from, to);
+    HostMovement.copy(from, to);
+  }
+
+  @Override
+  public void toChannelsLast(Tensor nchw, Tensor out) {
+    OperatorChecks.toChannelsLast(device(), nchw, out);
+    HostMovement.toChannelsLast(nchw, out);
+  }
+
+  @Override
+  public void toChannelsFirst(Tensor nhwc, Tensor out) {
+    OperatorChecks.toChannelsFirst(device(), nhwc, out);
+    HostMovement.toChannelsFirst(nhwc, out);
+  }
+
+  @Override
+  public void patchify(Tensor x, int patch, Tensor out) {
+    OperatorChecks.patchify(device(), x, patch, out);
+    HostMovement.patchify(x, patch, out);
+  }
+
+  @Override
+  public void unpatchify(Tensor x, int patch, Tensor out) {
+    OperatorChecks.unpatchify(device(), x, patch, out);
+    HostMovement.unpatchify(x, patch, out);
+  }
+
+  @Override
+  public void embed(Tensor table, Tensor ids, Tensor out) {
+    OperatorChecks.embed(device(), table, ids, out);
+    HostEmbedding.embed(table, ids, out);
+  }
+
+  @Override
+  public void timestepEmbedding(Tensor t, double maxPeriod, Tensor out) {
+    OperatorChecks.timestepEmbedding(device(), t, maxPeriod, out);
+    HostEmbedding.timestepEmbedding(t, maxPeriod, out);
+  }
+
+  @Override
+  public void linear(
+      Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
+    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    var packed = Checks.packed("linear", weight, PackedWeight.class, name());
+    gemm.linear(x, packed, epilogue, gate, residual, out);
+  }
+
+  @Override
+  public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    OperatorChecks.attention(device(), q, k, v, spec, out);
+    attention.attention(q, k, v, spec, out);
+  }
+
+  @Override
+  public void layerNorm(
+      Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
+    OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
+  }
+
+  @Override
+  public void activate(Activation activation, Tensor x, Tensor out) {
+    OperatorChecks.activate(device(), activation, x, out);
+    elementwise.activate(activation, x, out);
+  }
+
+  @Override
+  public void add(Tensor x, Tensor y, Tensor out) {
+    OperatorChecks.add(device(), x, y, out);
+    elementwise.add(x, y, out);
+  }
+
+  @Override
+  public void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out) {
+    OperatorChecks.multiplyAdd(device(), x, y, z, out);
+    elementwise.multiplyAdd(x, y, z, out);
+  }
+
+  @Override
+  public void combine(double a, Tensor x, double b, Tensor y, Tensor out) {
+    OperatorChecks.combine(device(), x, y, out);
+    elementwise.combine((float) a, x, (float) b, y, out);
+  }
+
+  @Override
+  public void clamp(Tensor x, double low, double high, Tensor out) {
+    OperatorChecks.clamp(device(), x, low, high, out);
+    elementwise.clamp(x, (float) low, (float) high, out);
+  }
+
+  @Override
+  public void exp(double a, Tensor x, double b, Tensor out) {
+    OperatorChecks.exp(device(), x, out);
+    elementwise.exp((float) a, x, (float) b, out);
+  }
+
+  @Override
+  public void close() {
+    team.close();
+    for (var buffers : scratch) {
+      buffers.close();
+    }
+  }
+}

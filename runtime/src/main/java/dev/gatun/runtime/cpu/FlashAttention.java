@@ -1,0 +1,286 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Attention with the online softmax of Milakov and Gimelshein (2018), in the blocks of
+ * FlashAttention (Dao et al., 2022): for one panel of queries at a time, blocks of keys are scored,
+ * exponentiated and multiplied by their values while they are in the cache. The L×L matrix never
+ * exists.
+ *
+ * <p>Everything is transposed: the lanes of a vector are queries. Scores are {@code Sᵀ = K·Qᵀ
+ * [keys][queries]}, so the softmax over keys runs down the rows without any sum across lanes, and
+ * its result is at once the right operand of {@code Oᵀ = Vᵀ·P [channels][queries]}. Both products
+ * are {@link MicroKernel} tiles, and any number of keys and any head size is exact, without
+ * padding.
+ */
+final class FlashAttention implements ThreadTeam.Work {
+  private static final VectorSpecies<Float> S = Lanes.F32;
+
+  /** Queries of a panel. */
+  private static final int QUERIES = MicroKernel.WIDTH;
+
+  /** Keys of a block: their scores fill most of the first-level cache. */
+  private static final int KEYS = MicroKernel.DEPTH / 2;
+
+  private final ThreadTeam team;
+  private final Scratch[] scratch;
+
+  // The call that is running.
+  private MemorySegment q;
+  private MemorySegment k;
+  private MemorySegment v;
+  private MemorySegment out;
+  private int qStride;
+  private int kStride;
+  private int vStride;
+  private int outStride;
+  private int batch;
+  private int heads;
+  private int size;
+  private int queries;
+  private int keys;
+  private float scale;
+  private boolean causal;
+
+  FlashAttention(ThreadTeam team, Scratch[] scratch) {
+    this.team = team;
+    this.scratch = scratch;
+  }
+
+  void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    this.q = q.segment();
+    this.k = k.segment();
+    this.v = v.segment();
+    this.out = out.segment();
+    qStride = q.rowStride();
+    kStride = k.rowStride();
+    vStride = v.rowStride();
+    outStride = out.rowStride();
+    batch = q.dim(0);
+    heads = spec.heads();
+    size = q.dim(2) / heads;
+    queries = q.dim(1);
+    keys = k.dim(1);
+    scale = spec.scale();
+    causal = spec.causal();
+    team.run(this);
+  }
+
+  /**
+   * The layout of the packed keys: {@code [pieces][groups][ROWS][STRIDE]}, several tiles side by
+   * side in a row.
+   */
+  private int pieces() {
+    return Math.ceilDiv(size, MicroKernel.DEPTH);
+  }
+
+  private int tilesPerRow() {
+    return MicroKernel.STRIDE / Math.min(size, MicroKernel.DEPTH);
+  }
+
+  private int pieceFloats() {
+    int tiles = Math.ceilDiv(keys, MicroKernel.ROWS);
+    return Math.ceilDiv(tiles, tilesPerRow()) * MicroKernel.ROWS * MicroKernel.STRIDE;
+  }
+
+  @Override
+  public void run(int worker, int workers) {
+    int panels = Math.ceilDiv(queries, QUERIES);
+    int units = Math.multiplyExact(Math.multiplyExact(batch, heads), panels);
+    int end = ThreadTeam.begin(units, worker + 1, workers);
+    int packed = -1;
+    for (int unit = ThreadTeam.begin(units, worker, workers); unit < end; unit++) {
+      int pair = unit / panels;
+      if (pair != packed) {
+        packKeys(pair / heads, pair % heads, scratch[worker]);
+        packValues(pair / heads, pair % heads, scratch[worker]);
+        packed = pair;
+      }
+      attend(pair / heads, pair % heads, unit % panels * QUERIES, scratch[worker]);
+    }
+  }
+
+  private void packKeys(int n, int head, Scratch buffers) {
+    float[] to = buffers.floats(0, pieces() * pieceFloats());
+    int perRow = tilesPerRow();
+    for (int piece = 0; piece < pieces(); piece++) {
+      int channel = piece * MicroKernel.DEPTH;
+      int depth = Math.min(MicroKernel.DEPTH, size - channel);
+      for (int key = 0; key < keys; key++) {
+        int at = piece * pieceFloats() + keyRow(key, perRow, depth);
+        copyRow(k, (long) n * keys + key, kStride, head * size + channel, to, at, depth);
+      }
+    }
+  }
+
+  /** Where a key's channels begin among the packed keys of a piece. */
+  private static int keyRow(int key, int perRow, int depth) {
+    int tile = key / MicroKernel.ROWS;
+    int row = tile / perRow * MicroKernel.ROWS + key % MicroKernel.ROWS;
+    return row * MicroKernel.STRIDE + tile % perRow * depth;
+  }
+
+  /** Values, channel by channel: {@code [blocks of DEPTH keys][size][STRIDE]}. */
+  private void packValues(int n, int head, Scratch buffers) {
+    int blocks = Math.ceilDiv(keys, MicroKernel.DEPTH);
+    float[] to = buffers.floats(1, blocks * size * MicroKernel.STRIDE);
+    float[] row = buffers.floats(3, size);
+    for (int key = 0; key < keys; key++) {
+      copyRow(v, (long) n * keys + key, vStride, head * size, row, 0, size);
+      int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
+      for (int c = 0; c < size; c++) {
+        to[at + c * MicroKernel.STRIDE] = row[c];
+      }
+    }
+  }
+
+  private static void copyRow(
+      MemorySegment from, long row, int stride, int column, float[] to, int at, int count) {
+    MemorySegment.copy(from, Tensor.FLOAT, (row * stride + column) * Float.BYTES, to, at, count);
+  }
+
+  /** One panel of queries of one head. */
+  private void attend(int n, int head, int query, Scratch buffers) {
+    int count = Math.min(QUERIES, queries - query);
+    var panel =
+        buffers.segment(
+            0, (long) (size + KEYS) * QUERIES); // Qᵀ [size][QUERIES], then P [KEYS][QUERIES]
+    long weights = (long) size * QUERIES * Float.BYTES;
+    // Sᵀ [KEYS][QUERIES], Oᵀ [size][QUERIES], then running maximum, sum and correction, one row
+    // each.
+    float[] work = buffers.floats(2, (KEYS + size + 3) * QUERIES);
+    int o = KEYS * QUERIES;
+    int max = o + size * QUERIES;
+    packQueries(n, head, query, count, panel, work, buffers.floats(3, size));
+    Arrays.fill(work, max, max + QUERIES, Float.NEGATIVE_INFINITY);
+    Arrays.fill(work, max + QUERIES, max + 2 * QUERIES, 0f);
+    int visible = causal ? Math.min(keys, query + count) : keys;
+    for (int key = 0; key < visible; key += KEYS) {
+      int block = Math.min(KEYS, visible - key);
+      score(key, block, panel, work, buffers);
+      if (causal) {
+        hideLater(work, key, block, query);
+      }
+      softmax(work, max, block, panel, weights);
+      if (key > 0) {
+        correct(work, o, size, max + 2 * QUERIES);
+      }
+      addValues(key, block, panel, weights, work, o, buffers);
+    }
+    store(n, head, query, count, work, o, max + QUERIES, buffers.floats(3, size));
+  }
+
+  /** {@code Qᵀ·scale [size][QUERIES]}; columns without a query are zero. */
+  private void packQueries(
+      int n, int head, int query, int count, MemorySegment panel, float[] work, float[] row) {
+    float[] to = work;
+    for (int base = 0;
+        base < size;
+        base += KEYS) { // the score rows serve as a buffer of KEYS channels
+      int channels = Math.min(KEYS, size - base);
+      if (count < QUERIES) {
+        Arrays.fill(to, 0, channels * QUERIES, 0f);
+      }
+      for (int i = 0; i < count; i++) {
+        copyRow(q, (long) n * queries + query + i, qStride, head * size + base, row, 0, channels);
+        for (int c = 0; c < channels; c++) {
+          to[c * QUERIES + i] = row[c] * scale;
+        }
+      }
+      MemorySegment.copy(
+          to, 0, panel, Tensor.FLOAT, (long) base * QUERIES * Float.BYTES, channels * QUERIES);
+    }
+  }
+
+  /** {@code Sᵀ = K·Qᵀ} for a block of keys. */
+  private void score(int key, int block, MemorySegment panel, float[] work, Scratch buffers) {
+    float[] packed = buffers.floats(0, 0);
+    int perRow = tilesPerRow();
+    for (int piece = 0; piece < pieces(); piece++) {
+      int channel = piece * MicroKernel.DEPTH;
+      int depth = Math.min(MicroKernel.DEPTH, size - channel);
+      long from = (long) channel * QUERIES * Float.BYTES;
+      for (int j = 0; j < block; j += MicroKernel.ROWS) {
+        int at = piece * pieceFloats() + keyRow(key + j, perRow, depth);
+        int rows = Math.min(MicroKernel.ROWS, block - j);
+        MicroKernel.multiply(packed, at, panel, from, depth, work, j * QUERIES, piece == 0, rows);
+      }
+    }
+  }
+
+  /** Causal mask: a query does not see the keys after it. */
+  private static void hideLater(float[] work, int key, int block, int query) {
+    for (int j = 0; j < block; j++) {
+      int hidden = Math.clamp(key + j - query, 0, QUERIES);
+      Arrays.fill(work, j * QUERIES, j * QUERIES + hidden, Float.NEGATIVE_INFINITY);
+    }
+  }
+
+  /**
+   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far; the
+   * row after the sums receives the factor {@code e^(m_old − m)} that corrects what was added
+   * before.
+   */
+  private static void softmax(float[] work, int max, int block, MemorySegment panel, long weights) {
+    for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
+      var old = FloatVector.fromArray(S, work, max + half);
+      var m = old;
+      for (int i = half; i < block * QUERIES; i += QUERIES) {
+        m = m.max(FloatVector.fromArray(S, work, i));
+      }
+      var correction = VectorMath.exp(old.sub(m));
+      var sum = FloatVector.fromArray(S, work, max + QUERIES + half).mul(correction);
+      long to = weights + (long) half * Float.BYTES;
+      for (int i = half; i < block * QUERIES; i += QUERIES, to += (long) QUERIES * Float.BYTES) {
+        var e = VectorMath.exp(FloatVector.fromArray(S, work, i).sub(m));
+        sum = sum.add(e);
+        e.intoMemorySegment(panel, to, Lanes.LE);
+      }
+      m.intoArray(work, max + half);
+      sum.intoArray(work, max + QUERIES + half);
+      correction.intoArray(work, max + 2 * QUERIES + half);
+    }
+  }
+
+  /** {@code Oᵀ = Oᵀ·correction}, query by query. */
+  private static void correct(float[] work, int o, int size, int correction) {
+    var p = FloatVector.fromArray(S, work, correction);
+    var q = FloatVector.fromArray(S, work, correction + Lanes.COUNT);
+    for (int i = o; i < o + size * QUERIES; i += QUERIES) {
+      FloatVector.fromArray(S, work, i).mul(p).intoArray(work, i);
+      FloatVector.fromArray(S, work, i + Lanes.COUNT).mul(q).intoArray(work, i + Lanes.COUNT);
+    }
+  }
+
+  /** {@code Oᵀ += Vᵀ·P} for a block of keys. */
+  private void addValues(
+      int key, int block, MemorySegment panel, long weights, float[] work, int o, Scratch buffers) {
+    float[] packed = buffers.floats(1, 0);
+    int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
+    for (int c = 0; c < size; c += MicroKernel.ROWS) {
+      int rows = Math.min(MicroKernel.ROWS, size - c);
+      int from = at + c * MicroKernel.STRIDE;
+      MicroKernel.multiply(
+          packed, from, panel, weights, block, work, o + c * QUERIES, key == 0, rows);
+    }
+  }
+
+  /** {@code out = (Oᵀ / sum)ᵀ}. */
+  private void store(
+      int n, int head, int query, int count, float[] work, int o, int sum, float[] row) {
+    for (int i = 0; i < count; i++) {
+      float inverse = 1 / work[sum + i];
+      for (int c = 0; c < size; c++) {
+        row[c] = work[o + c * QUERIES + i] * inverse;
+      }
+      long to = ((long) n * queries + query + i) * outStride + (long) head * size;
+      MemorySegment.copy(row, 0, out, Tensor.FLOAT, to * Float.BYTES, size);
+    }
+  }
+}

@@ -1,0 +1,329 @@
+package dev.gatun.runtime.cpu;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The register-tiled inner product that every matrix multiplication runs on: {@code C += A·B} for a
+ * tile of a few rows of A by two vectors of B, with all sums in registers.
+ *
+ * <pre>
+ *   A  float[], rows STRIDE apart       B  panel [k][WIDTH], aligned        C  float[], rows WIDTH apart
+ *      ┌──── k ────┐                       ┌─ 2 vectors ─┐                      ┌─ 2 vectors ─┐
+ *   12 │           │                     k │             │                   12 │             │
+ *      └───────────┘                       └─────────────┘                      └─────────────┘
+ * </pre>
+ *
+ * <p>Twelve rows by two vectors are 24 sums of the 32 registers of AVX-512; six by two are 12 of
+ * the 16 of AVX2. The stride of A is a constant, so the twelve broadcasts need one index register
+ * and a displacement each, and packing A is copying rows. Only B is read through a segment (two
+ * accesses): with more of them the compilers give the method up in some starts of the JVM.
+ *
+ * <p>Every element is one chain of fused multiply-adds in rising k, whatever tile it is part of; so
+ * its bits depend neither on the number of rows nor on the vector width.
+ */
+final class MicroKernel {
+  private static final VectorSpecies<Float> S = Lanes.F32;
+
+  /** Columns of a panel of B and of a tile of C. */
+  static final int WIDTH = 2 * Lanes.COUNT;
+
+  /** Longest k of one call: a panel of B then stays in the first or second level cache. */
+  static final int DEPTH = 384;
+
+  /**
+   * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.
+   */
+  static final int STRIDE = DEPTH + 16;
+
+  /** Rows of the largest tile. */
+  static final int ROWS = Lanes.BYTES == 64 ? 12 : 6;
+
+  private MicroKernel() {}
+
+  /**
+   * {@code C = A·B} or {@code C += A·B} for up to {@link #ROWS} rows.
+   *
+   * @param a rows of A, {@link #STRIDE} apart
+   * @param at index of the first element of A
+   * @param b panel of B, {@code [k][WIDTH]}
+   * @param from byte offset of the panel
+   * @param k length of the products, up to {@link #DEPTH}
+   * @param c tile of C, rows {@link #WIDTH} apart
+   * @param to index of the first element of C
+   * @param first whether to begin with zero rather than with what C holds
+   * @param rows how many rows, at least 1
+   */
+  static void multiply(
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] c,
+      int to,
+      boolean first,
+      int rows) {
+    if (rows == 12) {
+      tile12(a, at, b, from, k, c, to, first);
+    } else {
+      multiplyFew(a, at, b, from, k, c, to, first, rows);
+    }
+  }
+
+  private static void multiplyFew(
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] c,
+      int to,
+      boolean first,
+      int rows) {
+    int r = 0;
+    if (ROWS == 6 && rows == 6) {
+      tile6(a, at, b, from, k, c, to, first);
+      return;
+    }
+    for (; r + 4 <= rows; r += 4) {
+      tile4(a, at + r * STRIDE, b, from, k, c, to + r * WIDTH, first);
+    }
+    for (; r < rows; r++) {
+      tile1(a, at + r * STRIDE, b, from, k, c, to + r * WIDTH, first);
+    }
+  }
+
+  /** 12 rows by two vectors. */
+  private static void tile12(
+      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
+    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
+    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
+    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
+    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
+    FloatVector c4 = FloatVector.zero(S), d4 = FloatVector.zero(S);
+    FloatVector c5 = FloatVector.zero(S), d5 = FloatVector.zero(S);
+    FloatVector c6 = FloatVector.zero(S), d6 = FloatVector.zero(S);
+    FloatVector c7 = FloatVector.zero(S), d7 = FloatVector.zero(S);
+    FloatVector c8 = FloatVector.zero(S), d8 = FloatVector.zero(S);
+    FloatVector c9 = FloatVector.zero(S), d9 = FloatVector.zero(S);
+    FloatVector c10 = FloatVector.zero(S), d10 = FloatVector.zero(S);
+    FloatVector c11 = FloatVector.zero(S), d11 = FloatVector.zero(S);
+    if (!first) {
+      c0 = FloatVector.fromArray(S, c, to);
+      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
+      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
+      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
+      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
+      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
+      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
+      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
+      c4 = FloatVector.fromArray(S, c, to + 4 * WIDTH);
+      d4 = FloatVector.fromArray(S, c, to + 4 * WIDTH + Lanes.COUNT);
+      c5 = FloatVector.fromArray(S, c, to + 5 * WIDTH);
+      d5 = FloatVector.fromArray(S, c, to + 5 * WIDTH + Lanes.COUNT);
+      c6 = FloatVector.fromArray(S, c, to + 6 * WIDTH);
+      d6 = FloatVector.fromArray(S, c, to + 6 * WIDTH + Lanes.COUNT);
+      c7 = FloatVector.fromArray(S, c, to + 7 * WIDTH);
+      d7 = FloatVector.fromArray(S, c, to + 7 * WIDTH + Lanes.COUNT);
+      c8 = FloatVector.fromArray(S, c, to + 8 * WIDTH);
+      d8 = FloatVector.fromArray(S, c, to + 8 * WIDTH + Lanes.COUNT);
+      c9 = FloatVector.fromArray(S, c, to + 9 * WIDTH);
+      d9 = FloatVector.fromArray(S, c, to + 9 * WIDTH + Lanes.COUNT);
+      c10 = FloatVector.fromArray(S, c, to + 10 * WIDTH);
+      d10 = FloatVector.fromArray(S, c, to + 10 * WIDTH + Lanes.COUNT);
+      c11 = FloatVector.fromArray(S, c, to + 11 * WIDTH);
+      d11 = FloatVector.fromArray(S, c, to + 11 * WIDTH + Lanes.COUNT);
+    }
+    long offset = from;
+    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
+      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
+      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
+      var x = FloatVector.broadcast(S, a[i]);
+      c0 = x.fma(p, c0);
+      d0 = x.fma(q, d0);
+      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      c1 = x.fma(p, c1);
+      d1 = x.fma(q, d1);
+      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      c2 = x.fma(p, c2);
+      d2 = x.fma(q, d2);
+      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      c3 = x.fma(p, c3);
+      d3 = x.fma(q, d3);
+      x = FloatVector.broadcast(S, a[i + 4 * STRIDE]);
+      c4 = x.fma(p, c4);
+      d4 = x.fma(q, d4);
+      x = FloatVector.broadcast(S, a[i + 5 * STRIDE]);
+      c5 = x.fma(p, c5);
+      d5 = x.fma(q, d5);
+      x = FloatVector.broadcast(S, a[i + 6 * STRIDE]);
+      c6 = x.fma(p, c6);
+      d6 = x.fma(q, d6);
+      x = FloatVector.broadcast(S, a[i + 7 * STRIDE]);
+      c7 = x.fma(p, c7);
+      d7 = x.fma(q, d7);
+      x = FloatVector.broadcast(S, a[i + 8 * STRIDE]);
+      c8 = x.fma(p, c8);
+      d8 = x.fma(q, d8);
+      x = FloatVector.broadcast(S, a[i + 9 * STRIDE]);
+      c9 = x.fma(p, c9);
+      d9 = x.fma(q, d9);
+      x = FloatVector.broadcast(S, a[i + 10 * STRIDE]);
+      c10 = x.fma(p, c10);
+      d10 = x.fma(q, d10);
+      x = FloatVector.broadcast(S, a[i + 11 * STRIDE]);
+      c11 = x.fma(p, c11);
+      d11 = x.fma(q, d11);
+    }
+    c0.intoArray(c, to);
+    d0.intoArray(c, to + Lanes.COUNT);
+    c1.intoArray(c, to + 1 * WIDTH);
+    d1.intoArray(c, to + 1 * WIDTH + Lanes.COUNT);
+    c2.intoArray(c, to + 2 * WIDTH);
+    d2.intoArray(c, to + 2 * WIDTH + Lanes.COUNT);
+    c3.intoArray(c, to + 3 * WIDTH);
+    d3.intoArray(c, to + 3 * WIDTH + Lanes.COUNT);
+    c4.intoArray(c, to + 4 * WIDTH);
+    d4.intoArray(c, to + 4 * WIDTH + Lanes.COUNT);
+    c5.intoArray(c, to + 5 * WIDTH);
+    d5.intoArray(c, to + 5 * WIDTH + Lanes.COUNT);
+    c6.intoArray(c, to + 6 * WIDTH);
+    d6.intoArray(c, to + 6 * WIDTH + Lanes.COUNT);
+    c7.intoArray(c, to + 7 * WIDTH);
+    d7.intoArray(c, to + 7 * WIDTH + Lanes.COUNT);
+    c8.intoArray(c, to + 8 * WIDTH);
+    d8.intoArray(c, to + 8 * WIDTH + Lanes.COUNT);
+    c9.intoArray(c, to + 9 * WIDTH);
+    d9.intoArray(c, to + 9 * WIDTH + Lanes.COUNT);
+    c10.intoArray(c, to + 10 * WIDTH);
+    d10.intoArray(c, to + 10 * WIDTH + Lanes.COUNT);
+    c11.intoArray(c, to + 11 * WIDTH);
+    d11.intoArray(c, to + 11 * WIDTH + Lanes.COUNT);
+  }
+
+  /** 6 rows by two vectors. */
+  private static void tile6(
+      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
+    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
+    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
+    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
+    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
+    FloatVector c4 = FloatVector.zero(S), d4 = FloatVector.zero(S);
+    FloatVector c5 = FloatVector.zero(S), d5 = FloatVector.zero(S);
+    if (!first) {
+      c0 = FloatVector.fromArray(S, c, to);
+      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
+      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
+      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
+      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
+      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
+      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
+      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
+      c4 = FloatVector.fromArray(S, c, to + 4 * WIDTH);
+      d4 = FloatVector.fromArray(S, c, to + 4 * WIDTH + Lanes.COUNT);
+      c5 = FloatVector.fromArray(S, c, to + 5 * WIDTH);
+      d5 = FloatVector.fromArray(S, c, to + 5 * WIDTH + Lanes.COUNT);
+    }
+    long offset = from;
+    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
+      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
+      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
+      var x = FloatVector.broadcast(S, a[i]);
+      c0 = x.fma(p, c0);
+      d0 = x.fma(q, d0);
+      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      c1 = x.fma(p, c1);
+      d1 = x.fma(q, d1);
+      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      c2 = x.fma(p, c2);
+      d2 = x.fma(q, d2);
+      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      c3 = x.fma(p, c3);
+      d3 = x.fma(q, d3);
+      x = FloatVector.broadcast(S, a[i + 4 * STRIDE]);
+      c4 = x.fma(p, c4);
+      d4 = x.fma(q, d4);
+      x = FloatVector.broadcast(S, a[i + 5 * STRIDE]);
+      c5 = x.fma(p, c5);
+      d5 = x.fma(q, d5);
+    }
+    c0.intoArray(c, to);
+    d0.intoArray(c, to + Lanes.COUNT);
+    c1.intoArray(c, to + 1 * WIDTH);
+    d1.intoArray(c, to + 1 * WIDTH + Lanes.COUNT);
+    c2.intoArray(c, to + 2 * WIDTH);
+    d2.intoArray(c, to + 2 * WIDTH + Lanes.COUNT);
+    c3.intoArray(c, to + 3 * WIDTH);
+    d3.intoArray(c, to + 3 * WIDTH + Lanes.COUNT);
+    c4.intoArray(c, to + 4 * WIDTH);
+    d4.intoArray(c, to + 4 * WIDTH + Lanes.COUNT);
+    c5.intoArray(c, to + 5 * WIDTH);
+    d5.intoArray(c, to + 5 * WIDTH + Lanes.COUNT);
+  }
+
+  /** 4 rows by two vectors. */
+  private static void tile4(
+      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
+    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
+    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
+    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
+    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
+    if (!first) {
+      c0 = FloatVector.fromArray(S, c, to);
+      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
+      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
+      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
+      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
+      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
+      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
+      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
+    }
+    long offset = from;
+    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
+      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
+      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
+      var x = FloatVector.broadcast(S, a[i]);
+      c0 = x.fma(p, c0);
+      d0 = x.fma(q, d0);
+      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      c1 = x.fma(p, c1);
+      d1 = x.fma(q, d1);
+      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      c2 = x.fma(p, c2);
+      d2 = x.fma(q, d2);
+      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      c3 = x.fma(p, c3);
+      d3 = x.fma(q, d3);
+    }
+    c0.intoArray(c, to);
+    d0.intoArray(c, to + Lanes.COUNT);
+    c1.intoArray(c, to + 1 * WIDTH);
+    d1.intoArray(c, to + 1 * WIDTH + Lanes.COUNT);
+    c2.intoArray(c, to + 2 * WIDTH);
+    d2.intoArray(c, to + 2 * WIDTH + Lanes.COUNT);
+    c3.intoArray(c, to + 3 * WIDTH);
+    d3.intoArray(c, to + 3 * WIDTH + Lanes.COUNT);
+  }
+
+  /** 1 rows by two vectors. */
+  private static void tile1(
+      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
+    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
+    if (!first) {
+      c0 = FloatVector.fromArray(S, c, to);
+      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
+    }
+    long offset = from;
+    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
+      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
+      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
+      var x = FloatVector.broadcast(S, a[i]);
+      c0 = x.fma(p, c0);
+      d0 = x.fma(q, d0);
+    }
+    c0.intoArray(c, to);
+    d0.intoArray(c, to + Lanes.COUNT);
+  }
+}

@@ -1,0 +1,137 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.Activation;
+import dev.gatun.runtime.Tensor;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * What happens to a finished tile of a product while it is in the first-level cache: {@code out =
+ * residual + gate ⊙ activation(tile + bias)}. One short pass per part, each a small method that
+ * compiles early; a column is always treated by the same code, so batch and threads do not change
+ * its bits.
+ */
+final class TileEpilogue {
+  private static final VectorSpecies<Float> S = Lanes.F32;
+  private static final int WIDTH = MicroKernel.WIDTH;
+
+  private MemorySegment bias;
+  private Activation activation;
+  private MemorySegment gate;
+  private int gateStride;
+  private int rowsPerGate;
+  private MemorySegment residual;
+  private int residualStride;
+  private int residualRows;
+  private MemorySegment out;
+  private int outStride;
+  private int columns;
+
+  void set(
+      Tensor bias, Activation activation, Tensor gate, Tensor residual, Tensor out, int columns) {
+    this.bias = bias == null ? null : bias.segment();
+    this.activation = activation;
+    this.gate = gate == null ? null : gate.segment();
+    if (gate != null) {
+      gateStride = gate.rowStride();
+      rowsPerGate = (int) (out.shape().rows() / Math.max(1, gate.shape().rows()));
+    }
+    this.residual = residual == null ? null : residual.segment();
+    if (residual != null) {
+      residualStride = residual.rowStride();
+      residualRows = Math.toIntExact(residual.shape().rows());
+    }
+    this.out = out.segment();
+    outStride = out.rowStride();
+    this.columns = columns;
+  }
+
+  /**
+   * Finishes a tile: rows of {@link MicroKernel#WIDTH} floats that belong at (row, column) of the
+   * result.
+   */
+  void store(float[] c, int tile, int height, int row, int column) {
+    if (column + WIDTH > columns) {
+      storeTail(c, tile, height, row, column);
+      return;
+    }
+    if (bias != null) {
+      addBias(c, tile, height, bias, (long) column * Float.BYTES);
+    }
+    Pointwise.activate(activation, c, tile, height * WIDTH);
+    for (int r = 0; r < height; r++) {
+      int at = tile + r * WIDTH;
+      long to = ((long) (row + r) * outStride + column) * Float.BYTES;
+      if (gate != null) {
+        long by = ((long) ((row + r) / rowsPerGate) * gateStride + column) * Float.BYTES;
+        multiply(c, at, gate, by);
+      }
+      if (residual != null) {
+        long with = ((long) ((row + r) % residualRows) * residualStride + column) * Float.BYTES;
+        addAndStore(c, at, residual, with, out, to);
+      } else {
+        store(c, at, out, to);
+      }
+    }
+  }
+
+  private static void addBias(float[] c, int tile, int height, MemorySegment bias, long from) {
+    var p = FloatVector.fromMemorySegment(S, bias, from, Lanes.LE);
+    var q = FloatVector.fromMemorySegment(S, bias, from + Lanes.BYTES, Lanes.LE);
+    for (int at = tile; at < tile + height * WIDTH; at += WIDTH) {
+      FloatVector.fromArray(S, c, at).add(p).intoArray(c, at);
+      FloatVector.fromArray(S, c, at + Lanes.COUNT).add(q).intoArray(c, at + Lanes.COUNT);
+    }
+  }
+
+  private static void multiply(float[] c, int at, MemorySegment y, long from) {
+    var p = FloatVector.fromMemorySegment(S, y, from, Lanes.LE);
+    var q = FloatVector.fromMemorySegment(S, y, from + Lanes.BYTES, Lanes.LE);
+    FloatVector.fromArray(S, c, at).mul(p).intoArray(c, at);
+    FloatVector.fromArray(S, c, at + Lanes.COUNT).mul(q).intoArray(c, at + Lanes.COUNT);
+  }
+
+  private static void addAndStore(
+      float[] c, int at, MemorySegment y, long from, MemorySegment out, long to) {
+    var p = FloatVector.fromMemorySegment(S, y, from, Lanes.LE);
+    var q = FloatVector.fromMemorySegment(S, y, from + Lanes.BYTES, Lanes.LE);
+    p = FloatVector.fromArray(S, c, at).add(p);
+    q = FloatVector.fromArray(S, c, at + Lanes.COUNT).add(q);
+    p.intoMemorySegment(out, to, Lanes.LE);
+    q.intoMemorySegment(out, to + Lanes.BYTES, Lanes.LE);
+  }
+
+  private static void store(float[] c, int at, MemorySegment out, long to) {
+    FloatVector.fromArray(S, c, at).intoMemorySegment(out, to, Lanes.LE);
+    FloatVector.fromArray(S, c, at + Lanes.COUNT)
+        .intoMemorySegment(out, to + Lanes.BYTES, Lanes.LE);
+  }
+
+  /** The columns of the last, incomplete panel, one by one. */
+  private void storeTail(float[] c, int tile, int height, int row, int column) {
+    int count = columns - column;
+    for (int r = 0; r < height; r++) {
+      int at = tile + r * WIDTH;
+      for (int i = 0; bias != null && i < count; i++) {
+        c[at + i] += element(bias, 0, column + i);
+      }
+      Pointwise.activate(activation, c, at, WIDTH);
+      for (int i = 0; i < count; i++) {
+        float value = c[at + i];
+        if (gate != null) {
+          value *= element(gate, (long) ((row + r) / rowsPerGate) * gateStride, column + i);
+        }
+        if (residual != null) {
+          value +=
+              element(residual, (long) ((row + r) % residualRows) * residualStride, column + i);
+        }
+        out.set(Tensor.FLOAT, ((long) (row + r) * outStride + column + i) * Float.BYTES, value);
+      }
+    }
+  }
+
+  private static float element(MemorySegment from, long row, int column) {
+    return from.get(Tensor.FLOAT, (row + column) * Float.BYTES);
+  }
+}
