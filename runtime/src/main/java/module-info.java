@@ -12,4 +12,7 @@ module dev.gatun.runtime {
   exports dev.gatun.runtime.random;
 
   uses dev.gatun.runtime.BackendProvider;
+
+  provides dev.gatun.runtime.BackendProvider with
+      dev.gatun.runtime.reference.ReferenceProvider;
 }

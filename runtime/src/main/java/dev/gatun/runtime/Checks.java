@@ -58,6 +58,99 @@ public final class Checks {
     }
   }
 
+  /** Requires a vector: a tensor of exactly one axis. */
+  public static void vector(String operator, String operand, Tensor tensor, int extent) {
+    if (!tensor.shape().is(extent)) {
+      throw shape(operator, operand, tensor, "[" + extent + "]");
+    }
+  }
+
+  /** Requires that no byte of {@code out} is one of an operand. */
+  public static void disjoint(String operator, Tensor out, String operand, Tensor tensor) {
+    if (overlap(out, tensor)) {
+      throw new IllegalArgumentException(
+          operator
+              + ": out ("
+              + out
+              + ") overlaps "
+              + operand
+              + " ("
+              + tensor
+              + ") in memory, expected memory of its own");
+    }
+  }
+
+  /** Requires that {@code out} is the very memory of an operand, or none of it. */
+  public static void disjointOrSame(String operator, Tensor out, String operand, Tensor tensor) {
+    if (!coincide(out, tensor) && overlap(out, tensor)) {
+      throw new IllegalArgumentException(
+          operator
+              + ": out ("
+              + out
+              + ") overlaps a part of "
+              + operand
+              + " ("
+              + tensor
+              + ") in memory, expected the very same tensor or memory of its own");
+    }
+  }
+
+  /** Requires a weight of the backend's own making. */
+  public static <W extends Weight> W packed(
+      String operator, Weight weight, Class<W> own, String backend) {
+    if (!own.isInstance(weight)) {
+      throw new IllegalArgumentException(
+          operator
+              + ": weight is a "
+              + (weight == null ? "null" : weight.getClass().getSimpleName())
+              + ", expected one packed by the "
+              + backend
+              + " backend");
+    }
+    return own.cast(weight);
+  }
+
+  /** Whether two tensors have every element in the same place. */
+  private static boolean coincide(Tensor a, Tensor b) {
+    return a == b
+        || a.segment().address() == b.segment().address()
+            && a.dtype() == b.dtype()
+            && a.shape().cols() == b.shape().cols()
+            && a.shape().rows() == b.shape().rows()
+            && (a.rowStride() == b.rowStride() || a.shape().rows() == 1);
+  }
+
+  /**
+   * Whether two tensors share a byte. Exact for views on columns of one tensor, which interleave
+   * without touching; where the strides differ, whether the ranges from first to last byte meet.
+   */
+  private static boolean overlap(Tensor a, Tensor b) {
+    if (a.shape().size() == 0 || b.shape().size() == 0 || !a.device().equals(b.device())) {
+      return false;
+    }
+    long distance = b.segment().address() - a.segment().address();
+    if (distance >= a.segment().byteSize() || -distance >= b.segment().byteSize()) {
+      return false;
+    }
+    long aWidth = (long) a.shape().cols() * a.dtype().bytes();
+    long bWidth = (long) b.shape().cols() * b.dtype().bytes();
+    long aRows = a.shape().rows();
+    long bRows = b.shape().rows();
+    long aStride = (long) a.rowStride() * a.dtype().bytes();
+    long bStride = (long) b.rowStride() * b.dtype().bytes();
+    // The stride of a single row means nothing: it may as well be the other's.
+    long stride = aRows == 1 ? bStride : aStride;
+    if (bRows != 1 && bStride != stride || aWidth > stride || bWidth > stride) {
+      return true;
+    }
+    // Row j of b begins `right` bytes right of row j + down of a, so it can touch that row and the
+    // one after.
+    long down = Math.floorDiv(distance, stride);
+    long right = Math.floorMod(distance, stride);
+    return right < aWidth && -bRows < down && down < aRows
+        || stride - right < bWidth && -bRows < down + 1 && down + 1 < aRows;
+  }
+
   /** The exception for a shape that does not fit. */
   public static IllegalArgumentException shape(
       String operator, String operand, Tensor found, String expected) {

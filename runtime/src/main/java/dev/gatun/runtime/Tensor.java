@@ -172,12 +172,10 @@ public final class Tensor implements AutoCloseable {
     if (from < 0 || from > to || to > shape.cols()) {
       throw new IndexOutOfBoundsException("columns " + from + " to " + to + " of tensor " + this);
     }
-    long offset = from;
+    // An empty view begins nowhere: its place could lie behind the end of the memory.
+    long offset = from == to || shape.size() == 0 ? 0 : from;
     for (var view : views) {
-      if (view.shape.rank() == shape.rank()
-          && view.shape.cols() == to - from
-          && view.shape.rows() == shape.rows()
-          && begins(view, offset)) {
+      if (differsOnlyIn(view, shape.rank() - 1, to - from) && begins(view, offset)) {
         return view;
       }
     }
@@ -191,12 +189,10 @@ public final class Tensor implements AutoCloseable {
     if (shape.rank() < 2 || from < 0 || from > to || to > shape.dim(0)) {
       throw new IndexOutOfBoundsException("entries " + from + " to " + to + " of tensor " + this);
     }
-    long offset = from * (shape.rows() / Math.max(1, shape.dim(0))) * rowStride;
+    long rows = shape.rows() / Math.max(1, shape.dim(0));
+    long offset = from == to || shape.size() == 0 ? 0 : from * rows * rowStride;
     for (var view : views) {
-      if (view.shape.rank() == shape.rank()
-          && view.shape.dim(0) == to - from
-          && view.shape.cols() == shape.cols()
-          && begins(view, offset)) {
+      if (differsOnlyIn(view, 0, to - from) && begins(view, offset)) {
         return view;
       }
     }
@@ -222,6 +218,19 @@ public final class Tensor implements AutoCloseable {
     }
     return remember(
         new Tensor(device, dtype, to, isContiguous() ? to.cols() : rowStride, segment, null));
+  }
+
+  /** Whether a view has this tensor's extents, but for one axis of a given extent. */
+  private boolean differsOnlyIn(Tensor view, int axis, int extent) {
+    if (view.shape.rank() != shape.rank()) {
+      return false;
+    }
+    for (int i = 0; i < shape.rank(); i++) {
+      if (view.shape.dim(i) != (i == axis ? extent : shape.dim(i))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private boolean begins(Tensor view, long offset) {

@@ -1,0 +1,340 @@
+package dev.gatun.runtime.reference;
+
+import static dev.gatun.runtime.Tensor.FLOAT;
+import static dev.gatun.runtime.reference.HostMovement.row;
+
+import dev.gatun.runtime.Activation;
+import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.OperatorChecks;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.Weight;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Every operator as its formula says, in scalar loops on one thread. Whatever is summed is summed
+ * in double, and a result is rounded to f32 once, so a faster backend can be held against it.
+ */
+public final class ReferenceBackend implements Backend {
+  /** One row widened to double, and the weights of one softmax: grown when needed, then reused. */
+  private double[] wide = new double[0];
+
+  private double[] weights = new double[0];
+
+  @Override
+  public String name() {
+    return "reference";
+  }
+
+  @Override
+  public Device device() {
+    return Device.CPU;
+  }
+
+  @Override
+  public int threads() {
+    return 1;
+  }
+
+  @Override
+  public String description() {
+    return "scalar loops, 1 thread";
+  }
+
+  @Override
+  public Tensor allocate(DType dtype, Shape shape) {
+    return Tensor.allocate(dtype, shape);
+  }
+
+  @Override
+  public Weight pack(Tensor matrix) {
+    OperatorChecks.pack(matrix);
+    return new ReferenceWeight(matrix);
+  }
+
+  @Override
+  public void copy(Tensor from, Tensor to) {
+    OperatorChecks.copy(device(), from, to);
+    HostMovement.copy(from, to);
+  }
+
+  @Override
+  public void toChannelsLast(Tensor nchw, Tensor out) {
+    OperatorChecks.toChannelsLast(device(), nchw, out);
+    HostMovement.toChannelsLast(nchw, out);
+  }
+
+  @Override
+  public void toChannelsFirst(Tensor nhwc, Tensor out) {
+    OperatorChecks.toChannelsFirst(device(), nhwc, out);
+    HostMovement.toChannelsFirst(nhwc, out);
+  }
+
+  @Override
+  public void patchify(Tensor x, int patch, Tensor out) {
+    OperatorChecks.patchify(device(), x, patch, out);
+    HostMovement.patchify(x, patch, out);
+  }
+
+  @Override
+  public void unpatchify(Tensor x, int patch, Tensor out) {
+    OperatorChecks.unpatchify(device(), x, patch, out);
+    HostMovement.unpatchify(x, patch, out);
+  }
+
+  @Override
+  public void embed(Tensor table, Tensor ids, Tensor out) {
+    OperatorChecks.embed(device(), table, ids, out);
+    HostEmbedding.embed(table, ids, out);
+  }
+
+  @Override
+  public void timestepEmbedding(Tensor t, double maxPeriod, Tensor out) {
+    OperatorChecks.timestepEmbedding(device(), t, maxPeriod, out);
+    HostEmbedding.timestepEmbedding(t, maxPeriod, out);
+  }
+
+  @Override
+  public void linear(
+      Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
+    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    var matrix =
+        Checks.packed("linear", weight, ReferenceWeight.class, name()).matrix("linear").segment();
+    var target = out.segment();
+    var bias = epilogue.bias() == null ? null : epilogue.bias().segment();
+    int in = weight.in();
+    long rows = out.shape().rows();
+    wide = atLeast(wide, in);
+    for (long r = 0; r < rows; r++) {
+      widen(x.segment(), row(x, r), wide, in);
+      for (int o = 0; o < weight.out(); o++) {
+        double y = dot(wide, matrix, (long) o * in * 4, in);
+        if (bias != null) {
+          y += bias.get(FLOAT, o * 4L);
+        }
+        y = apply(epilogue.activation(), y);
+        if (gate != null) {
+          y *= value(gate, r / (rows / gate.shape().rows()), o);
+        }
+        if (residual != null) {
+          y += value(residual, r % residual.shape().rows(), o);
+        }
+        target.set(FLOAT, row(out, r) + o * 4L, (float) y);
+      }
+    }
+  }
+
+  @Override
+  public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    OperatorChecks.attention(device(), q, k, v, spec, out);
+    int queries = q.dim(1);
+    int keys = k.dim(1);
+    int size = q.dim(2) / spec.heads();
+    wide = atLeast(wide, size);
+    weights = atLeast(weights, keys);
+    for (long n = 0; n < q.dim(0); n++) {
+      for (int head = 0; head < spec.heads(); head++) {
+        long column = (long) head * size * 4;
+        for (int i = 0; i < queries; i++) {
+          int seen = spec.causal() ? Math.min(i + 1, keys) : keys;
+          widen(q.segment(), row(q, n * queries + i) + column, wide, size);
+          softmax(k, n * keys, column, size, spec.scale(), seen);
+          mean(v, n * keys, column, size, seen, out, row(out, n * queries + i) + column);
+        }
+      }
+    }
+  }
+
+  /** {@code weights[j] = exp(scale·q·k_j - max) / Σ}, with the query in {@link #wide}. */
+  private void softmax(Tensor k, long firstRow, long column, int size, double scale, int seen) {
+    double max = Double.NEGATIVE_INFINITY;
+    for (int j = 0; j < seen; j++) {
+      weights[j] = scale * dot(wide, k.segment(), row(k, firstRow + j) + column, size);
+      max = Math.max(max, weights[j]);
+    }
+    double sum = 0;
+    for (int j = 0; j < seen; j++) {
+      weights[j] = Math.exp(weights[j] - max);
+      sum += weights[j];
+    }
+    for (int j = 0; j < seen; j++) {
+      weights[j] /= sum;
+    }
+  }
+
+  /** {@code out_d = Σ weights[j]·v_jd}. */
+  private void mean(
+      Tensor v, long firstRow, long column, int size, int seen, Tensor out, long target) {
+    for (int d = 0; d < size; d++) {
+      wide[d] = 0;
+    }
+    var values = v.segment();
+    for (int j = 0; j < seen; j++) {
+      long at = row(v, firstRow + j) + column;
+      for (int d = 0; d < size; d++) {
+        wide[d] += weights[j] * values.get(FLOAT, at + d * 4L);
+      }
+    }
+    for (int d = 0; d < size; d++) {
+      out.segment().set(FLOAT, target + d * 4L, (float) wide[d]);
+    }
+  }
+
+  @Override
+  public void layerNorm(
+      Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
+    OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    int cols = x.shape().cols();
+    long rows = x.shape().rows();
+    wide = atLeast(wide, cols);
+    for (long r = 0; r < rows; r++) {
+      widen(x.segment(), row(x, r), wide, cols);
+      double mean = 0;
+      for (int c = 0; c < cols; c++) {
+        mean += wide[c];
+      }
+      mean /= cols;
+      double variance = 0;
+      for (int c = 0; c < cols; c++) {
+        variance += (wide[c] - mean) * (wide[c] - mean);
+      }
+      variance /= cols;
+      double deviation = Math.sqrt(variance + eps);
+      for (int c = 0; c < cols; c++) {
+        double y = (wide[c] - mean) / deviation;
+        if (gamma != null) {
+          y = y * value(gamma, 0, c) + value(beta, 0, c);
+        }
+        if (scale != null) {
+          long sample = r / (rows / scale.shape().rows());
+          y = y * (1.0 + value(scale, sample, c)) + value(shift, sample, c);
+        }
+        out.segment().set(FLOAT, row(out, r) + c * 4L, (float) y);
+      }
+    }
+  }
+
+  @Override
+  public void activate(Activation activation, Tensor x, Tensor out) {
+    OperatorChecks.activate(device(), activation, x, out);
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, (float) apply(activation, value(x, r, c)));
+      }
+    }
+  }
+
+  @Override
+  public void add(Tensor x, Tensor y, Tensor out) {
+    OperatorChecks.add(device(), x, y, out);
+    long period = y.shape().rows();
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, value(x, r, c) + value(y, r % period, c));
+      }
+    }
+  }
+
+  @Override
+  public void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out) {
+    OperatorChecks.multiplyAdd(device(), x, y, z, out);
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, (float) ((double) value(x, r, c) * value(y, r, c) + value(z, r, c)));
+      }
+    }
+  }
+
+  @Override
+  public void combine(double a, Tensor x, double b, Tensor y, Tensor out) {
+    OperatorChecks.combine(device(), x, y, out);
+    float fa = (float) a;
+    float fb = (float) b;
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        float ax = fa * value(x, r, c);
+        set(out, r, c, y == null ? ax : ax + fb * value(y, r, c));
+      }
+    }
+  }
+
+  @Override
+  public void clamp(Tensor x, double low, double high, Tensor out) {
+    OperatorChecks.clamp(device(), x, low, high, out);
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, Math.min(Math.max(value(x, r, c), (float) low), (float) high));
+      }
+    }
+  }
+
+  @Override
+  public void exp(double a, Tensor x, double b, Tensor out) {
+    OperatorChecks.exp(device(), x, out);
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, (float) Math.exp(a * value(x, r, c) + b));
+      }
+    }
+  }
+
+  @Override
+  public void close() {}
+
+  /** The formulas of {@link Activation}. */
+  private static double apply(Activation activation, double x) {
+    return switch (activation) {
+      case IDENTITY -> x;
+      case SILU -> x / (1 + Math.exp(-x));
+      case GELU_TANH ->
+          0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case GELU_ERF -> 0.5 * x * (1 + Erf.erf(x / Math.sqrt(2)));
+      case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
+    };
+  }
+
+  /**
+   * {@code Σ x_i·y_i}. Four partial sums, because one would wait for itself; the order depends on
+   * the length alone.
+   */
+  private static double dot(double[] x, MemorySegment y, long at, int length) {
+    double s0 = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double s3 = 0;
+    int i = 0;
+    for (; i + 3 < length; i += 4, at += 16) {
+      s0 += x[i] * y.get(FLOAT, at);
+      s1 += x[i + 1] * y.get(FLOAT, at + 4);
+      s2 += x[i + 2] * y.get(FLOAT, at + 8);
+      s3 += x[i + 3] * y.get(FLOAT, at + 12);
+    }
+    for (; i < length; i++, at += 4) {
+      s0 += x[i] * y.get(FLOAT, at);
+    }
+    return s0 + s1 + (s2 + s3);
+  }
+
+  private static void widen(MemorySegment from, long at, double[] to, int length) {
+    for (int i = 0; i < length; i++) {
+      to[i] = from.get(FLOAT, at + i * 4L);
+    }
+  }
+
+  private static float value(Tensor tensor, long row, int col) {
+    return tensor.segment().get(FLOAT, row(tensor, row) + col * 4L);
+  }
+
+  private static void set(Tensor tensor, long row, int col, float value) {
+    tensor.segment().set(FLOAT, row(tensor, row) + col * 4L, value);
+  }
+
+  private static double[] atLeast(double[] array, int length) {
+    return array.length < length ? new double[length] : array;
+  }
+}
