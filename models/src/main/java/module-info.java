@@ -5,4 +5,5 @@ module dev.gatun.models {
   exports dev.gatun.models;
   exports dev.gatun.models.dit;
   exports dev.gatun.models.layers;
+  exports dev.gatun.models.diffusion;
 }

@@ -9,6 +9,7 @@ module dev.gatun.runtime {
   requires static jdk.incubator.vector;
 
   exports dev.gatun.runtime;
+  exports dev.gatun.runtime.random;
 
   uses dev.gatun.runtime.BackendProvider;
 

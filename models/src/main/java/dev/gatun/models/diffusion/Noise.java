@@ -1,0 +1,48 @@
+package dev.gatun.models.diffusion;
+
+import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.random.RandomSource;
+import dev.gatun.runtime.random.TorchRandom;
+
+/**
+ * Where the Gaussian noise of a sampler comes from. The first draw is what the sampler starts from;
+ * the others are added on the way.
+ */
+@FunctionalInterface
+public interface Noise {
+  /**
+   * Fills a tensor with noise of mean 0 and variance 1, drawn in NCHW order as the authors' scripts
+   * do.
+   *
+   * @param out {@code [N, H, W, C]}
+   */
+  void next(Tensor out);
+
+  /**
+   * One generator for the whole batch, in the order of its calls: {@code torch.manual_seed(seed)}
+   * on a CPU, then {@code torch.randn} once for each draw.
+   */
+  static Noise torch(long seed, Backend backend) {
+    return batch(new TorchRandom(seed), 1, backend);
+  }
+
+  /**
+   * One source for the whole batch, in the order of its calls.
+   *
+   * @param copies how many batches each draw but the first is for, the first of which is used: 2
+   *     for the same picture as a script that doubles its batch for guidance (DiT, DiffiT), else 1
+   */
+  static Noise batch(RandomSource source, int copies, Backend backend) {
+    return new BatchNoise(source, copies, backend);
+  }
+
+  /**
+   * A generator of its own for each image, {@link TorchRandom#stream TorchRandom.stream(seed,
+   * firstIndex + i)} for row i: an image does not depend on how many others are made, in which
+   * batches, or on which machine.
+   */
+  static Noise perImage(long seed, long firstIndex, Backend backend) {
+    return new ImageNoise(seed, firstIndex, backend);
+  }
+}
