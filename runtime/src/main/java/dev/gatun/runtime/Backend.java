@@ -231,7 +231,10 @@ public interface Backend extends AutoCloseable {
   /** {@code out = min(max(x, low), high)}, same shapes; NaN stays NaN; out may be x. */
   void clamp(Tensor x, double low, double high, Tensor out);
 
-  /** {@code out = exp(a·x + b)}, same shapes; out may be x. */
+  /**
+   * {@code out = exp(a·x + b)}, same shapes; out may be x. Where the result is below the smallest
+   * normal float it may be 0.
+   */
   void exp(double a, Tensor x, double b, Tensor out);
 
   /**

@@ -212,7 +212,7 @@ class PointwiseTest {
   void expUnderflowsAndOverflows(Choice choice) {
     try (var backend = choice.open();
         var tensors = new TestTensors()) {
-      var x = tensors.of(Shape.of(1, 5), -1000f, -88f, 0f, 88f, 1000f);
+      var x = tensors.of(Shape.of(1, 5), -1000f, -87f, 0f, 88f, 1000f);
       var out = tensors.out(1, 5);
       backend.exp(1, x, 0, out);
       assertClose("exp(-1000)", tensors.of(Shape.of(1), 0f), element(out, 0), 0);

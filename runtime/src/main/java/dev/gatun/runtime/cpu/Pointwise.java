@@ -2,6 +2,7 @@ package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.Activation;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -60,16 +61,24 @@ final class Pointwise {
     }
   }
 
-  /** {@code x = exp(a·x + b)}. */
+  /** {@code x = exp(a·x + b)}, 0 and infinity included. */
   static void exp(float a, float[] x, float b, int count) {
     int i = 0;
     for (int end = S.loopBound(count); i < end; i += Lanes.COUNT) {
-      VectorMath.exp(FloatVector.fromArray(S, x, i).mul(a).add(b)).intoArray(x, i);
+      var y = FloatVector.fromArray(S, x, i).mul(a).add(b);
+      saturate(y, VectorMath.exp(y)).intoArray(x, i);
     }
     if (i < count) {
       var rest = S.indexInRange(i, count);
-      VectorMath.exp(FloatVector.fromArray(S, x, i, rest).mul(a).add(b)).intoArray(x, i, rest);
+      var y = FloatVector.fromArray(S, x, i, rest).mul(a).add(b);
+      saturate(y, VectorMath.exp(y)).intoArray(x, i, rest);
     }
+  }
+
+  /** The ends that {@link VectorMath#exp} leaves out because a softmax does not need them. */
+  private static FloatVector saturate(FloatVector y, FloatVector exp) {
+    return exp.blend(0f, y.compare(VectorOperators.LT, VectorMath.EXP_MIN))
+        .blend(Float.POSITIVE_INFINITY, y.compare(VectorOperators.GT, VectorMath.EXP_MAX));
   }
 
   /** {@code x = x + y}. */

@@ -18,8 +18,8 @@ final class VectorMath {
   private static final float LN2_LOW = -2.12194440e-4f;
   // Adding 1.5·2²³ rounds a float below 2²² to an integer, which then stands in its low bits.
   private static final float ROUND = 12582912f;
-  private static final float EXP_MAX = 88.3762626f;
-  private static final float EXP_MIN = -87.3365448f;
+  static final float EXP_MAX = 88.72283f;
+  static final float EXP_MIN = -87.3365448f;
 
   private VectorMath() {}
 
@@ -65,10 +65,10 @@ final class VectorMath {
 
   /**
    * {@code ½x(1 + erf(x/√2))}, with erf as the odd rational function of degree 13 over 8 that Eigen
-   * uses, accurate to some units of the last place; beyond ±3.83 erf is ±1 in f32.
+   * uses, accurate to some units of the last place; beyond ±4 erf is ±1 in f32.
    */
   static FloatVector geluErf(FloatVector x) {
-    var z = x.mul(0.70710678f).max(-3.832506856900711f).min(3.832506856900711f);
+    var z = x.mul(0.70710678f).max(-4f).min(4f);
     var z2 = z.mul(z);
     var p = FloatVector.broadcast(S, -2.72614225801306e-10f);
     p = p.fma(z2, FloatVector.broadcast(S, 2.77068142495902e-08f));
