@@ -36,6 +36,26 @@ class ReferenceOracleTest {
     }
   }
 
+  /**
+   * A gate row serves a whole sample; residual rows, like positions, come again in every sample.
+   */
+  @Test
+  void gatesBySampleAndResidualsCyclically() {
+    var x = tensors.of(Shape.of(2, 2, 1), 1f, 1f, 1f, 1f);
+    var gate = tensors.of(Shape.of(2, 1), 10f, 20f);
+    var residual = tensors.of(Shape.of(2, 1), 1f, 2f);
+    try (var weight = reference.pack(row(1))) {
+      var out = tensors.out(2, 2, 1);
+      reference.linear(x, weight, Epilogue.NONE, gate, residual, out);
+      assertClose("linear", tensors.of(Shape.of(2, 2, 1), 11f, 12f, 21f, 22f), out, 0);
+    }
+    var out = tensors.out(2, 2, 1);
+    reference.layerNorm(x, null, null, gate, gate, 1, out);
+    assertClose("layerNorm", tensors.of(Shape.of(2, 2, 1), 10f, 10f, 20f, 20f), out, 0);
+    reference.add(x, residual, out);
+    assertClose("add", tensors.of(Shape.of(2, 2, 1), 2f, 3f, 2f, 3f), out, 0);
+  }
+
   @Test
   void linearSumsInDouble() {
     // 2²⁴ + 1 is no float: a sum in f32 would lose every one of the ones.
