@@ -129,8 +129,7 @@ class ClassifierFreeGuidanceTest {
     try (var workspace = backend.workspace();
         var x = random(N);
         var both = backend.allocate(DType.F32, Shape.of(2 * N, H, W, C));
-        var labels =
-            Tensor.of(Shape.of(2 * N), 5, 0, 7, NULL_LABEL, NULL_LABEL, NULL_LABEL);
+        var labels = Tensor.of(Shape.of(2 * N), 5, 0, 7, NULL_LABEL, NULL_LABEL, NULL_LABEL);
         var all = backend.allocate(DType.F32, Shape.of(2 * N, H, W, OUT));
         var raw = backend.allocate(DType.F32, Shape.of(2 * N, H, W, OUT));
         var out = backend.allocate(DType.F32, Shape.of(N, H, W, OUT));
@@ -169,9 +168,9 @@ class ClassifierFreeGuidanceTest {
         var two = random(2);
         var out = backend.allocate(DType.F32, Shape.of(2, H, W, OUT));
         var guidance = guidance(2, 3, workspace)) {
-      var error =
-          assertThrows(IllegalArgumentException.class, () -> guidance.predict(two, 1, out));
+      var error = assertThrows(IllegalArgumentException.class, () -> guidance.predict(two, 1, out));
       assertTrue(error.getMessage().contains("3 images, one for each label"), error.getMessage());
+      assertThrows(IllegalArgumentException.class, () -> guidance(Double.NaN, 3, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 9, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 0, workspace));
       try (var odd = random(3)) {
@@ -182,8 +181,7 @@ class ClassifierFreeGuidanceTest {
     }
   }
 
-  private ClassifierFreeGuidance guidance(
-      double scale, int channels, Workspace workspace) {
+  private ClassifierFreeGuidance guidance(double scale, int channels, Workspace workspace) {
     return new ClassifierFreeGuidance(
         network, LABELS, NULL_LABEL, GuidanceScale.constant(scale), channels, backend, workspace);
   }

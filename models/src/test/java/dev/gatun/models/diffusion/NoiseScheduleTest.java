@@ -32,7 +32,12 @@ class NoiseScheduleTest {
     compare(
         schedule::alphaBar,
         new int[] {0, 1, 250, 500, 750, 998, 999},
-        .9999, .99978009207, .52142303062, .077796658365, .0033001583616, 4.1181936381e-5,
+        .9999,
+        .99978009207,
+        .52142303062,
+        .077796658365,
+        .0033001583616,
+        4.1181936381e-5,
         4.0358297654e-5);
     // λ = ½ log(ᾱ/(1-ᾱ))
     double first = schedule.alphaBar(0);
@@ -52,11 +57,20 @@ class NoiseScheduleTest {
     compare(
         schedule::beta,
         new int[] {0, 1, 500, 998, 999},
-        4.1284224822e-5, 4.6141752737e-5, 3.1556914416e-3, .74999939290, .999);
+        4.1284224822e-5,
+        4.6141752737e-5,
+        3.1556914416e-3,
+        .74999939290,
+        .999);
     compare(
         schedule::alphaBar,
         new int[] {0, 250, 500, 750, 998, 999},
-        .99995871578, .84588798650, .49228517245, .14317864643, 2.4287669070e-6, 2.4287669070e-9);
+        .99995871578,
+        .84588798650,
+        .49228517245,
+        .14317864643,
+        2.4287669070e-6,
+        2.4287669070e-9);
   }
 
   @Test
@@ -68,22 +82,32 @@ class NoiseScheduleTest {
     compare(
         schedule::beta,
         new int[] {0, 1, 2, 125, 248, 249},
-        1e-4, 5.9906556448e-4, 9.1760299282e-4, 4.9297903634e-2, 7.7219305456e-2,
+        1e-4,
+        5.9906556448e-4,
+        9.1760299282e-4,
+        4.9297903634e-2,
+        7.7219305456e-2,
         7.7519344992e-2);
-    compare(
-        schedule::alphaBar, new int[] {1, 2, 125}, .99930099434, .99838403276, .076234666790);
+    compare(schedule::alphaBar, new int[] {1, 2, 125}, .99930099434, .99838403276, .076234666790);
     int[] at = {0, 1, 2, 125, 249};
     compare(
         schedule::posteriorLogVariance,
         at,
-        -9.3646281598, -9.3646281598, -7.8317758613, -3.0141622248, -2.5572311526);
+        -9.3646281598,
+        -9.3646281598,
+        -7.8317758613,
+        -3.0141622248,
+        -2.5572311526);
     compare(
         k -> Math.log(schedule.beta(k)),
         at,
-        -9.2103403720, -7.4201395093, -6.9937457306, -3.0098737215, -2.5572277610);
+        -9.2103403720,
+        -7.4201395093,
+        -6.9937457306,
+        -3.0098737215,
+        -2.5572277610);
     at = new int[] {0, 1, 125, 249};
-    compare(
-        schedule::posteriorMeanOfX0, at, 1, .85698249172, .015111960816, 5.1276149839e-4);
+    compare(schedule::posteriorMeanOfX0, at, 1, .85698249172, .015111960816, 5.1276149839e-4);
     compare(schedule::posteriorMeanOfX, at, 0, .1430175008, .9708670288, .9604553075);
     assertEquals(0, schedule.posteriorVariance(0));
     relative(-7.8317758613, Math.log(schedule.posteriorVariance(2)), PRINTED, "variance");
@@ -108,7 +132,7 @@ class NoiseScheduleTest {
     var schedule = NoiseSchedule.linear(1000).respace(Respacing.parse("1"));
     assertEquals(1, schedule.steps());
     assertEquals(Math.log(1e-4), schedule.posteriorLogVariance(0), 1e-9);
-    assertEquals(.1, NoiseSchedule.linear(1).beta(0) , 1e-15);
+    assertEquals(.1, NoiseSchedule.linear(1).beta(0), 1e-15);
   }
 
   @Test

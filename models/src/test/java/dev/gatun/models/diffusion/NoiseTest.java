@@ -49,8 +49,7 @@ class NoiseTest {
       assertArrayEquals(Arrays.copyOf(expected, 2 * SIZE), next(noise, 2), "draw " + draw);
     }
     assertThrows(
-        IllegalArgumentException.class,
-        () -> Noise.batch(new PhiloxRandom(0), 0, backend));
+        IllegalArgumentException.class, () -> Noise.batch(new PhiloxRandom(0), 0, backend));
   }
 
   @Test

@@ -55,8 +55,23 @@ class RespacingTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "0", "-5", "ddim0", "ddim-3", "ddim", "12,", ",", "3,,4", "3,0", "ten", "2.5", "+7",
-        "99999999999", "ddim99999999999", "50ddim", "٣", "10;8"
+        "0",
+        "-5",
+        "ddim0",
+        "ddim-3",
+        "ddim",
+        "12,",
+        ",",
+        "3,,4",
+        "3,0",
+        "ten",
+        "2.5",
+        "+7",
+        "99999999999",
+        "ddim99999999999",
+        "50ddim",
+        "٣",
+        "10;8"
       })
   void refusesWhatIsNoRespacing(String text) {
     var error = assertThrows(IllegalArgumentException.class, () -> Respacing.parse(text));
@@ -81,8 +96,7 @@ class RespacingTest {
   @Test
   void recordsCheckWhatTheyHold() {
     assertThrows(IllegalArgumentException.class, () -> new Respacing.Strided(0));
-    assertThrows(
-        IllegalArgumentException.class, () -> new Respacing.Sections(List.of(3, -1)));
+    assertThrows(IllegalArgumentException.class, () -> new Respacing.Sections(List.of(3, -1)));
     assertThrows(IllegalArgumentException.class, () -> new Respacing.Sections(List.of()));
   }
 }

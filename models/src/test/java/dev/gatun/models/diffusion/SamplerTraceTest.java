@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
-import java.io.IOException;
 import java.util.ArrayList;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -93,8 +92,7 @@ class SamplerTraceTest {
       float start,
       double expected)
       throws Exception {
-    var schedule =
-        betas.equals("linear") ? NoiseSchedule.linear(1000) : NoiseSchedule.cosine(1000);
+    var schedule = betas.equals("linear") ? NoiseSchedule.linear(1000) : NoiseSchedule.cosine(1000);
     var sampler = sampler(schedule, respacing, variance, clip, eta);
     var network = PointwiseDenoiser.gaussian(variance.equals("LEARNED_RANGE"));
     assertEquals(expected, sample(sampler, network, start), 1e-4 * Math.max(1, expected));
@@ -141,7 +139,7 @@ class SamplerTraceTest {
   }
 
   private static float sample(Sampler sampler, Denoiser network, float start)
-      throws InterruptedException, IOException {
+      throws InterruptedException {
     var noise =
         new Noise() {
           private int draws;

@@ -25,8 +25,7 @@ final class TestBackend {
 
   /** The numbers of a channels-last tensor in NCHW order. */
   static float[] toNchw(Backend backend, Tensor x) {
-    try (var nchw =
-        Tensor.allocate(x.dtype(), Shape.of(x.dim(0), x.dim(3), x.dim(1), x.dim(2)))) {
+    try (var nchw = Tensor.allocate(x.dtype(), Shape.of(x.dim(0), x.dim(3), x.dim(1), x.dim(2)))) {
       backend.toChannelsFirst(x, nchw);
       return nchw.toFloats();
     }
