@@ -174,7 +174,7 @@ public final class Tensor implements AutoCloseable {
     }
     // An empty view begins nowhere: its place could lie behind the end of the memory.
     long offset = from == to || shape.size() == 0 ? 0 : from;
-    for (int i = 0; i < views.size(); i++) { // an iterator would be garbage in every step
+    for (int i = 0; i < views.size(); i++) {
       var view = views.get(i);
       if (differsOnlyIn(view, shape.rank() - 1, to - from) && begins(view, offset)) {
         return view;
@@ -192,7 +192,7 @@ public final class Tensor implements AutoCloseable {
     }
     long rows = shape.rows() / Math.max(1, shape.dim(0));
     long offset = from == to || shape.size() == 0 ? 0 : from * rows * rowStride;
-    for (int i = 0; i < views.size(); i++) { // an iterator would be garbage in every step
+    for (int i = 0; i < views.size(); i++) {
       var view = views.get(i);
       if (differsOnlyIn(view, 0, to - from) && begins(view, offset)) {
         return view;
