@@ -28,7 +28,7 @@ public final class RandomParameters implements Parameters {
         state ^= state << 13;
         state ^= state >>> 7;
         state ^= state << 17;
-        segment.set(Tensor.FLOAT, i * Float.BYTES, (int) (state >>> 32) * 0x1p-31f * scale);
+        segment.set(Tensor.FLOAT, i * Float.BYTES, (state >> 40) * 0x1p-23f * scale);
       }
       return use.apply(tensor);
     }

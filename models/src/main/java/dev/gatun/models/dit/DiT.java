@@ -2,6 +2,7 @@ package dev.gatun.models.dit;
 
 import dev.gatun.models.Network;
 import dev.gatun.models.Parameters;
+import dev.gatun.models.Trial;
 import dev.gatun.models.layers.PatchEmbed;
 import dev.gatun.models.layers.SinCosPositions;
 import dev.gatun.models.layers.TimestepEmbedding;
@@ -160,6 +161,29 @@ public final class DiT implements Network {
       backend.copy(back, out);
       return Map.of("out", out);
     }
+  }
+
+  @Override
+  public Trial trial(int batch) {
+    int side = config.inputSize();
+    var own = new Weights(backend, null);
+    var workspace = own.own(backend.workspace());
+    var x = own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.inChannels())));
+    var t = own.own(backend.allocate(DType.F32, Shape.of(batch)));
+    var y = own.own(backend.allocate(DType.I64, Shape.of(batch)));
+    var out =
+        own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.outChannels())));
+    return new Trial() {
+      @Override
+      public void run() {
+        forward(x, t, y, workspace, out);
+      }
+
+      @Override
+      public void close() {
+        own.close();
+      }
+    };
   }
 
   private static Tensor input(Map<String, Tensor> inputs, String name, int rank) {

@@ -217,10 +217,7 @@ public record ModelFile(
           classNames(checkpoint),
           List.copyOf(missing),
           leftOver);
-    } catch (JsonException
-        | IllegalArgumentException
-        | ArithmeticException
-        | ParameterException e) {
+    } catch (IllegalArgumentException | ArithmeticException | ParameterException e) {
       throw new CheckpointException(blamed, e.getMessage(), e);
     }
   }
