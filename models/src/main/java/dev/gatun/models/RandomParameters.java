@@ -10,7 +10,7 @@ import java.util.function.Function;
  * uniform, with the standard deviation {@code fan_in^-½} that keeps activations near 1. The same
  * key gives the same tensor.
  */
-public final class RandomParameters implements Parameters {
+public record RandomParameters() implements Parameters {
   @Override
   public boolean has(String key) {
     return true;
