@@ -105,7 +105,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
   }
 
-  private static byte[] header(
+  static byte[] header(
       Path target,
       Map<String, String> metadata,
       List<TensorInfo> tensors,

@@ -117,7 +117,14 @@ public record SamplingDefaults(
             nullClass < 0 ? 1 : guidance,
             0,
             nullClass);
-    defaults.noiseSchedule(); // an unknown one is an error of the file, not of a request
+    // one that does not exist is an error of the file, not of a request
+    try {
+      defaults.noiseSchedule();
+    } catch (JsonException e) {
+      throw e;
+    } catch (IllegalArgumentException e) {
+      throw new JsonException("key 'steps' is " + trainSteps + ", too few: " + e.getMessage());
+    }
     return defaults;
   }
 

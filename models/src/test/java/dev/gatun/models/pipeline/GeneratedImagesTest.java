@@ -1,0 +1,69 @@
+package dev.gatun.models.pipeline;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class GeneratedImagesTest {
+  /** {@code ⌊255·clamp((x + 1)/2, 0, 1) + ½⌋}, worked out by hand. */
+  @Test
+  void bytesAreRoundedAsSaveImageDoes() {
+    float[] samples = {-2, -1, -0.999f, -0.9961f, -0.9960f, 0, 0.9960f, 0.9962f, 1, 7};
+    var images = images(1, 1, 10, 1, samples);
+    assertArrayEquals(
+        new byte[] {0, 0, 0, 0, 1, (byte) 128, (byte) 254, (byte) 255, (byte) 255, (byte) 255},
+        images.bytes());
+  }
+
+  @Test
+  void aPictureIsRedGreenBlueRowByRow() {
+    // two pictures of 1 × 2 pixels
+    var images = images(2, 1, 2, 3, 1, -1, -1, -1, 1, -1, -1, -1, 1, 1, 1, 1);
+    assertEquals(0xFFFF0000, images.image(0).getRGB(0, 0));
+    assertEquals(0xFF00FF00, images.image(0).getRGB(1, 0));
+    assertEquals(0xFF0000FF, images.image(1).getRGB(0, 0));
+    assertEquals(0xFFFFFFFF, images.image(1).getRGB(1, 0));
+    assertThrows(IndexOutOfBoundsException.class, () -> images.image(2));
+    assertThrows(IndexOutOfBoundsException.class, () -> images.image(-1));
+  }
+
+  @Test
+  void greyPicturesAreGrey() {
+    assertEquals(0xFF808080, images(1, 1, 1, 1, 0).image(0).getRGB(0, 0));
+  }
+
+  @Test
+  void theGridIsNearlySquareWithBlackBetween() {
+    var grid = images(5, 1, 1, 1, 1, 1, 1, 1, 1).grid();
+    // three columns and two rows of one pixel, two black ones around each
+    assertEquals(3 * 3 + 2, grid.getWidth());
+    assertEquals(2 * 3 + 2, grid.getHeight());
+    int white = 0;
+    for (int y = 0; y < grid.getHeight(); y++) {
+      for (int x = 0; x < grid.getWidth(); x++) {
+        boolean lit = grid.getRGB(x, y) == 0xFFFFFFFF;
+        white += lit ? 1 : 0;
+        assertEquals(x % 3 == 2 && y % 3 == 2 && !(x == 8 && y == 5), lit, x + " " + y);
+      }
+    }
+    assertEquals(5, white);
+  }
+
+  @Test
+  void parametersAreTheirOwnDescription() {
+    var parameters = new LinkedHashMap<>(Map.of("seed", "7"));
+    parameters.put("steps", "5");
+    var images = new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], parameters);
+    assertEquals("seed: 7, steps: 5", images.describe());
+  }
+
+  private static GeneratedImages images(
+      int count, int height, int width, int channels, float... samples) {
+    return new GeneratedImages(
+        count, height, width, channels, samples, new long[count], new LinkedHashMap<>());
+  }
+}
