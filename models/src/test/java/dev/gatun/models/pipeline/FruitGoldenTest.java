@@ -67,7 +67,8 @@ class FruitGoldenTest {
         differing += distance == 0 ? 0 : 1;
       }
       var report =
-          "off by %d levels at most, %d of %d numbers differ".formatted(most, differing, found.length);
+          "off by %d levels at most, %d of %d numbers differ"
+              .formatted(most, differing, found.length);
       System.getLogger(FruitGoldenTest.class.getName()).log(System.Logger.Level.INFO, report);
       assertTrue(most <= MOST_LEVELS, report);
     }

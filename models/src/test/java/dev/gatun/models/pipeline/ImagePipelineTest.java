@@ -29,8 +29,8 @@ import java.util.function.Consumer;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -249,8 +249,7 @@ class ImagePipelineTest {
       assertArrayEquals(new long[] {1, 6, 4, 1, 6}, images.labels());
       assertEquals(3, pipeline.request().classes(0, 0, 0).steps(1).generate().count());
       var all = pipeline.request().steps(1).generate();
-      assertArrayEquals(
-          new long[] {0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1}, all.labels());
+      assertArrayEquals(new long[] {0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1}, all.labels());
     }
   }
 
@@ -301,7 +300,8 @@ class ImagePipelineTest {
       for (boolean clip : new boolean[] {false, true}) {
         try (var pipeline = ImagePipeline.load(file)) {
           var steps = new ArrayList<Integer>();
-          var request = pipeline.request().clip(clip).count(2).onProgress((d, t, p) -> steps.add(d));
+          var request =
+              pipeline.request().clip(clip).count(2).onProgress((d, t, p) -> steps.add(d));
           var e = assertThrows(GenerationException.class, request::generate, bad + " " + clip);
           assertTrue(e.getMessage().startsWith("holes.safetensors: the network gave"));
           assertTrue(e.getMessage().contains("first step"), e.getMessage());
@@ -353,8 +353,7 @@ class ImagePipelineTest {
       assertEquals(backend, pipeline.backend());
     }
     // what DiT's scripts do with pixels of one channel, which cannot guide three
-    var grey =
-        SamplingDefaults.ofScripts(new DiTConfig(16, 4, 1, 72, 2, 6, 4, 10, true, true));
+    var grey = SamplingDefaults.ofScripts(new DiTConfig(16, 4, 1, 72, 2, 6, 4, 10, true, true));
     assertFalse(grey.latent());
     assertEquals(1, grey.guidanceChannels());
     assertEquals("ddpm", grey.sampler());
@@ -393,8 +392,7 @@ class ImagePipelineTest {
 
   private ImagePipeline pipeline(Backend backend) throws IOException {
     var file = dir.resolve("tiny.safetensors");
-    write(
-        file, tensors(), Map.of("config", CONFIG, "classes", CLASSES, "diffusion", DIFFUSION));
+    write(file, tensors(), Map.of("config", CONFIG, "classes", CLASSES, "diffusion", DIFFUSION));
     try (var checkpoint = Checkpoint.open(file)) {
       return ImagePipeline.load(checkpoint, ModelFile.recognise(checkpoint, null), backend);
     }
