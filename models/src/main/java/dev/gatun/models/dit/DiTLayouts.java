@@ -24,7 +24,14 @@ public final class DiTLayouts {
     return keys.containsKey("transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight");
   }
 
-  /** A description in the authors' own constructor arguments. */
+  /**
+   * A description in the authors' own constructor arguments, with their defaults, which are those
+   * of DiT-XL/2. A width of its own needs its number of heads, since no shape would show a wrong
+   * one.
+   *
+   * @throws JsonException if a value is missing or has the wrong type; the message names its key
+   * @throws IllegalArgumentException if no DiT has such arguments
+   */
   public static DiTConfig fromDescription(JsonObject json) {
     return new DiTConfig(
         json.integer("input_size", 32),
@@ -32,7 +39,7 @@ public final class DiTLayouts {
         json.integer("in_channels", 4),
         json.integer("hidden_size", 1152),
         json.integer("depth", 28),
-        json.integer("num_heads", 16),
+        json.has("hidden_size") ? json.integer("num_heads") : json.integer("num_heads", 16),
         json.number("mlp_ratio", 4),
         json.integer("num_classes", 1000),
         json.number("class_dropout_prob", 0.1) > 0,
@@ -42,6 +49,9 @@ public final class DiTLayouts {
   /**
    * The {@code config.json} of diffusers' {@code DiTTransformer2DModel} (or its older {@code
    * Transformer2DModel}).
+   *
+   * @throws JsonException if a value has the wrong type; the message names its key
+   * @throws IllegalArgumentException if no DiT has such arguments
    */
   public static DiTConfig fromDiffusersDescription(JsonObject json) {
     int heads = json.integer("num_attention_heads", 16);

@@ -68,6 +68,8 @@ class HostileDescriptionTest {
         change("learn_sigma", "1", "'learn_sigma' is 1, expected true or false"),
         change("model", "\"dall-e\"", "'model' is 'dall-e'", "it knows 'dit'"),
         change("model", "7", "'model' is 7, expected a string"),
+        Arguments.of(
+            SOUND.replace("num_heads", "heads"), new String[] {"key 'num_heads' is missing"}),
         Arguments.of("{}", new String[] {"'model' is missing"}),
         Arguments.of("[1, 2]", new String[] {"is an array, expected an object"}),
         Arguments.of("7", new String[] {"is a number, expected an object"}),

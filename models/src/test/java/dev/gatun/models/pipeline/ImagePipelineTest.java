@@ -11,6 +11,7 @@ import dev.gatun.models.GoldenFiles;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.models.checkpoint.TestFiles;
 import dev.gatun.models.dit.DiTConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
@@ -276,6 +277,20 @@ class ImagePipelineTest {
       refused(() -> r.sampler("plms"), "no sampler 'plms'", "ddim and ddpm");
       // what was refused is not kept
       assertEquals(16, r.steps(1).generate().count());
+    }
+  }
+
+  @Test
+  void morePixelsThanAnArrayHoldsAreRefused() throws Exception {
+    var config = CONFIG.replace("\"input_size\": 16", "\"input_size\": 256").replace("72", "24");
+    var shapes = new DiTConfig(256, 4, 3, 24, 2, 6, 4, 7, true, false).stateDict();
+    var file =
+        TestFiles.sparse(
+            dir.resolve("wide.safetensors"), Map.of("config", config), shapes, DType.F32);
+    try (var pipeline = ImagePipeline.load(file)) {
+      refused(
+          () -> pipeline.request().count(ImageRequest.MOST).generate(),
+          "count is 65536, expected at most 10922 pictures");
     }
   }
 
