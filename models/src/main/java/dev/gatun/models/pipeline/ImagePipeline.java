@@ -165,7 +165,7 @@ public final class ImagePipeline implements AutoCloseable {
     Noise shared = shared(request);
     for (int b = 0; b < batches; b++) {
       int first = b * batch;
-      int size = Math.min(request.batch, count - first);
+      int size = Math.min(batch, count - first);
       long[] own = java.util.Arrays.copyOfRange(labels, first, first + size);
       var noise = shared != null ? shared : Noise.perImage(request.seed, first, backend);
       try (var x = backend.allocate(DType.F32, Shape.of(size, side, side, channels()))) {
