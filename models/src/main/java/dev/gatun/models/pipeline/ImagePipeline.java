@@ -21,7 +21,9 @@ import dev.gatun.runtime.Workspace;
 import dev.gatun.runtime.random.PhiloxRandom;
 import dev.gatun.runtime.random.TorchRandom;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.SequencedMap;
 
 /**
@@ -41,6 +43,9 @@ public final class ImagePipeline implements AutoCloseable {
   // Measured on dit-fruit: with more rows the intermediates leave the second-level cache, with
   // fewer the threads wait.
   private static final int ROWS_PER_THREAD = 256;
+
+  /** The most numbers that the pictures of a request may have together: what an array holds. */
+  private static final int MAX_NUMBERS = Integer.MAX_VALUE - 8;
 
   private final String name;
   private final ModelFile model;
@@ -154,8 +159,16 @@ public final class ImagePipeline implements AutoCloseable {
     var sampler = sampler(request);
     int count = request.pictures();
     int side = network.config().inputSize();
-    int image = side * side * channels();
-    float[] samples = new float[Math.multiplyExact(count, image)];
+    int image = Math.toIntExact((long) side * side * channels());
+    if (count > MAX_NUMBERS / image) {
+      throw new IllegalArgumentException(
+          "count is "
+              + count
+              + ", expected at most "
+              + MAX_NUMBERS / image
+              + " pictures of this size in one request");
+    }
+    float[] samples = new float[count * image];
     long[] labels = new long[count];
     for (int i = 0; i < count; i++) {
       labels[i] = request.label(i);
@@ -166,7 +179,7 @@ public final class ImagePipeline implements AutoCloseable {
     for (int b = 0; b < batches; b++) {
       int first = b * batch;
       int size = Math.min(batch, count - first);
-      long[] own = java.util.Arrays.copyOfRange(labels, first, first + size);
+      long[] own = Arrays.copyOfRange(labels, first, first + size);
       var noise = shared != null ? shared : Noise.perImage(request.seed, first, backend);
       try (var x = backend.allocate(DType.F32, Shape.of(size, side, side, channels()))) {
         noise.next(x);
@@ -221,6 +234,7 @@ public final class ImagePipeline implements AutoCloseable {
       if (done == 1) {
         requireFinite(x0);
       }
+      event.end(); // an event that is used again would keep the duration of its first use
       if (event.shouldCommit()) {
         event.step = done;
         event.steps = steps;
@@ -298,7 +312,7 @@ public final class ImagePipeline implements AutoCloseable {
     var parameters = new LinkedHashMap<String, String>();
     parameters.put("model", name);
     parameters.put("seed", Long.toString(request.seed));
-    parameters.put("rng", request.rng.name().toLowerCase(java.util.Locale.ROOT));
+    parameters.put("rng", request.rng.name().toLowerCase(Locale.ROOT));
     parameters.put("sampler", request.sampler);
     parameters.put("steps", Integer.toString(request.steps));
     if (request.sampler.equals("ddim")) {

@@ -14,6 +14,8 @@ public final class ImageRequest {
   /** The most pictures of one request: their pixels are held on the heap. */
   public static final int MOST = 1 << 16;
 
+  static final double MAX_GUIDANCE = 1000;
+
   private static final int DEFAULT_COUNT = 16;
 
   private final ImagePipeline pipeline;
@@ -130,8 +132,9 @@ public final class ImageRequest {
 
   /** The scale of classifier-free guidance; 1 is none. */
   public ImageRequest guidance(double scale) {
-    if (!(Math.abs(scale) <= 1000)) {
-      throw new IllegalArgumentException("guidance is " + scale + ", expected a number up to 1000");
+    if (!(Math.abs(scale) <= MAX_GUIDANCE)) {
+      throw new IllegalArgumentException(
+          "guidance is " + scale + ", expected a number up to " + MAX_GUIDANCE);
     }
     if (scale != 1 && model.sampling().nullClass() < 0) {
       throw new IllegalArgumentException(

@@ -139,7 +139,7 @@ class SafetensorsWriterTest {
   /** The tiny DiT of the golden data: half-precision weights with the authors' names. */
   @Test
   void aPublishedLayoutInHalfPrecisionLoads() throws IOException {
-    var name = "dit-tiny-p4.model.safetensors";
+    var name = "/goldens/dit-tiny-p4.model.safetensors";
     byte[] image = TorchCheckpointTest.resource(name);
     var copy = dir.resolve("copy.safetensors");
     try (var checkpoint = Checkpoint.of(name, Refusal.offHeap(image))) {
