@@ -30,7 +30,7 @@ public final class ImageRequest {
   double guidance;
   int guidanceChannels;
   boolean clip;
-  int batch = 16;
+  private int batch;
   ProgressListener listener;
 
   ImageRequest(ImagePipeline pipeline, ModelFile model) {
@@ -169,6 +169,18 @@ public final class ImageRequest {
   public ImageRequest onProgress(ProgressListener value) {
     listener = value;
     return this;
+  }
+
+  /**
+   * How many pictures are computed together: as asked for; else, where the noise is drawn for the
+   * whole batch as in the authors' scripts, all of them; else just enough to keep every thread
+   * busy, so that the intermediates stay in the caches.
+   */
+  int batch() {
+    if (batch > 0) {
+      return batch;
+    }
+    return rng == Rng.IMAGE ? Math.min(pictures(), pipeline.smallestFullBatch()) : pictures();
   }
 
   private static int within(String name, int value, int least, int most) {

@@ -169,21 +169,26 @@ class HostileZipTest {
                   m.descriptor = length;
                   m.zip64 = true;
                 })
-            .zip64End());
+            .zip64End(true));
   }
 
-  @Test
-  @DisplayName("38 names in UTF-8 and the padding of torch load")
-  void padding() throws IOException {
+  /** Layout of miniz, with which torch writes (pytorch/pytorch, third_party/miniz/miniz.c). */
+  @ParameterizedTest(name = "38 what torch writes loads, beyond 4 GB: {0}")
+  @ValueSource(booleans = {false, true})
+  void miniz(boolean large) throws IOException {
     byte[] padding = new LittleEndian().utf8("FB").u16(5).utf8("ZZZZZ").toBytes();
+    var zip = members(sound(), SIX).add("archive/data/empty", new byte[0]);
     assertLoads(
-        members(sound(), SIX)
+        zip.add("archive/byteorder", ascii("little"))
+            .add("archive/.data/serialization_id", ascii("0".repeat(40)))
             .change(
                 m -> {
                   m.flags = 1 << 11;
-                  m.descriptor = 16;
+                  m.descriptor = m.data.length == 0 ? 0 : large ? 24 : 16;
+                  m.zip64Offset = large;
                   m.localExtra = padding;
-                }));
+                })
+            .zip64End(false));
   }
 
   @Test

@@ -35,7 +35,7 @@ class MutationTest {
                       m.zip64 = true;
                       m.descriptor = 24;
                     })
-                .zip64End()
+                .zip64End(true)
                 .toBytes()),
         Arguments.of("PyTorch legacy", TorchBytes.legacy()));
   }

@@ -31,6 +31,9 @@ final class ZipBytes {
 
     int zip64Bytes = 24;
 
+    /** Whether only the offset is in a zip64 field, as miniz does beyond 4 GB. */
+    boolean zip64Offset;
+
     /** What the local header says of its extra field's length, or -1 for the truth. */
     int localExtraLength = -1;
 
@@ -50,6 +53,7 @@ final class ZipBytes {
   private final List<Member> members = new ArrayList<>();
   private byte[] comment = {};
   private boolean zip64End;
+  private boolean saturated;
 
   ZipBytes add(String name, byte[] data) {
     return add(name, data, member -> {});
@@ -72,8 +76,10 @@ final class ZipBytes {
     return this;
   }
 
-  ZipBytes zip64End() {
+  /** Adds zip64 end records, to which the fields of the other refer, or which they repeat. */
+  ZipBytes zip64End(boolean saturated) {
     zip64End = true;
+    this.saturated = saturated;
     return this;
   }
 
@@ -91,7 +97,8 @@ final class ZipBytes {
       out.u32(0x06064b50L).u64(44).u16(45).u16(45).u32(0).u32(0);
       out.u64(members.size()).u64(members.size()).u64(size).u64(begin);
       out.u32(0x07064b50L).u32(0).u64(end64).u32(1);
-      // Disk numbers of the locator count parts from 1; the record's are those of this part.
+    }
+    if (saturated) {
       end(out, 0xFFFF, 0xFFFFFFFFL, 0xFFFFFFFFL);
     } else {
       end(out, members.size(), size, begin);
@@ -112,6 +119,9 @@ final class ZipBytes {
       var field = new LittleEndian().u16(1).u16(16);
       long size = later ? 0 : member.size;
       extra = field.u64(size).u64(size).bytes(extra).toBytes();
+    }
+    if (member.zip64Offset) {
+      extra = new LittleEndian().u16(1).u16(8).u64(member.offset).bytes(extra).toBytes();
     }
     long narrow = member.zip64 ? 0xFFFFFFFFL : later ? 0 : member.size;
     out.u32(0x04034b50L).u16(0).u16(member.flags | (later ? 8 : 0)).u16(member.method);
@@ -137,8 +147,12 @@ final class ZipBytes {
     long narrow = member.zip64 ? 0xFFFFFFFFL : member.size;
     out.u32(0x02014b50L).u16(0).u16(0).u16(member.flags | (member.descriptor > 0 ? 8 : 0));
     out.u16(member.method).u32(0).u32(member.crc).u32(narrow).u32(narrow).u16(name.length);
-    out.u16(member.zip64 ? 4 + member.zip64Bytes : 0).u16(0).u16(0).u16(0).u32(0);
-    out.u32(member.zip64 ? 0xFFFFFFFFL : member.offset).bytes(name);
+    boolean wide = member.zip64 || member.zip64Offset;
+    out.u16(member.zip64 ? 4 + member.zip64Bytes : wide ? 12 : 0).u16(0).u16(0).u16(0).u32(0);
+    out.u32(wide ? 0xFFFFFFFFL : member.offset).bytes(name);
+    if (member.zip64Offset) {
+      out.u16(1).u16(8).u64(member.offset);
+    }
     if (member.zip64) {
       var values =
           new LittleEndian().u64(member.size).u64(member.size).u64(member.offset).toBytes();
