@@ -3,6 +3,7 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
