@@ -19,6 +19,9 @@ public interface Network extends AutoCloseable {
    */
   Map<String, Tensor> evaluate(Map<String, Tensor> inputs);
 
+  /** An evaluation on made-up inputs of a batch, to be timed. */
+  Trial trial(int batch);
+
   /** Frees the weights. */
   @Override
   void close();

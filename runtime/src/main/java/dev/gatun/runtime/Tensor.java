@@ -174,7 +174,8 @@ public final class Tensor implements AutoCloseable {
     }
     // An empty view begins nowhere: its place could lie behind the end of the memory.
     long offset = from == to || shape.size() == 0 ? 0 : from;
-    for (var view : views) {
+    for (int i = 0; i < views.size(); i++) {
+      var view = views.get(i);
       if (differsOnlyIn(view, shape.rank() - 1, to - from) && begins(view, offset)) {
         return view;
       }
@@ -191,7 +192,8 @@ public final class Tensor implements AutoCloseable {
     }
     long rows = shape.rows() / Math.max(1, shape.dim(0));
     long offset = from == to || shape.size() == 0 ? 0 : from * rows * rowStride;
-    for (var view : views) {
+    for (int i = 0; i < views.size(); i++) {
+      var view = views.get(i);
       if (differsOnlyIn(view, 0, to - from) && begins(view, offset)) {
         return view;
       }
@@ -211,7 +213,8 @@ public final class Tensor implements AutoCloseable {
     if (to.size() != shape.size() || !(isContiguous() || to.cols() == shape.cols())) {
       throw new IllegalArgumentException("tensor " + this + " cannot be seen as " + to);
     }
-    for (var view : views) {
+    for (int i = 0; i < views.size(); i++) {
+      var view = views.get(i);
       if (view.shape.equals(to) && begins(view, 0)) {
         return view;
       }

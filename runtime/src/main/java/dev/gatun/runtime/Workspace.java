@@ -17,13 +17,33 @@ import java.util.List;
 public final class Workspace implements AutoCloseable {
   private static final long FIRST_CHUNK = 1 << 20;
 
-  /** A tensor that was handed out, and where it lies. */
-  private record Slot(Tensor tensor, int chunk, long begin, long end) {}
+  /** How many different tensors are remembered above one; a service may see shapes without end. */
+  private static final int REMEMBERED = 64;
+
+  /**
+   * A tensor that was handed out, where it ends, and what has ever been taken on top of it: a tree
+   * of all sequences so far, in which the live tensors are the path from the root to {@link #top}.
+   */
+  private static final class Slot {
+    final Slot below;
+    final int height;
+    final Tensor tensor;
+    final int chunk;
+    final long end;
+    final List<Slot> above = new ArrayList<>(2);
+
+    Slot(Slot below, Tensor tensor, int chunk, long end) {
+      this.below = below;
+      this.height = below == null ? 0 : below.height + 1;
+      this.tensor = tensor;
+      this.chunk = chunk;
+      this.end = end;
+    }
+  }
 
   private final Backend backend;
   private final List<Tensor> chunks = new ArrayList<>();
-  private final List<Slot> slots = new ArrayList<>();
-  private int taken;
+  private Slot top = new Slot(null, null, 0, 0); // the root: below the first tensor
   private boolean retaining;
 
   /** An empty workspace whose memory comes from a backend. */
@@ -33,7 +53,7 @@ public final class Workspace implements AutoCloseable {
 
   /** The present height of the stack. */
   public int mark() {
-    return taken;
+    return top.height;
   }
 
   /**
@@ -41,12 +61,12 @@ public final class Workspace implements AutoCloseable {
    * them.
    */
   public void release(int mark) {
-    if (mark < 0 || mark > taken) {
+    if (mark < 0 || mark > top.height) {
       throw new IllegalArgumentException(
-          "mark " + mark + " is above the workspace's height " + taken);
+          "mark " + mark + " is above the workspace's height " + top.height);
     }
-    if (!retaining) {
-      taken = mark;
+    while (!retaining && top.height > mark) {
+      top = top.below;
     }
   }
 
@@ -60,39 +80,48 @@ public final class Workspace implements AutoCloseable {
 
   /** An F32 tensor {@code [a, b]}. */
   public Tensor take(int a, int b) {
-    var next = next();
-    return next != null && next.tensor.dtype() == DType.F32 && next.tensor.shape().is(a, b)
-        ? again(next)
-        : take(DType.F32, Shape.of(a, b));
+    for (int i = 0; i < top.above.size(); i++) {
+      var slot = top.above.get(i);
+      if (slot.tensor.dtype() == DType.F32 && slot.tensor.shape().is(a, b)) {
+        return push(slot);
+      }
+    }
+    return take(DType.F32, Shape.of(a, b));
   }
 
   /** An F32 tensor {@code [a, b, c]}. */
   public Tensor take(int a, int b, int c) {
-    var next = next();
-    return next != null && next.tensor.dtype() == DType.F32 && next.tensor.shape().is(a, b, c)
-        ? again(next)
-        : take(DType.F32, Shape.of(a, b, c));
+    for (int i = 0; i < top.above.size(); i++) {
+      var slot = top.above.get(i);
+      if (slot.tensor.dtype() == DType.F32 && slot.tensor.shape().is(a, b, c)) {
+        return push(slot);
+      }
+    }
+    return take(DType.F32, Shape.of(a, b, c));
   }
 
   /** An F32 tensor {@code [a, b, c, d]}. */
   public Tensor take(int a, int b, int c, int d) {
-    var next = next();
-    return next != null && next.tensor.dtype() == DType.F32 && next.tensor.shape().is(a, b, c, d)
-        ? again(next)
-        : take(DType.F32, Shape.of(a, b, c, d));
+    for (int i = 0; i < top.above.size(); i++) {
+      var slot = top.above.get(i);
+      if (slot.tensor.dtype() == DType.F32 && slot.tensor.shape().is(a, b, c, d)) {
+        return push(slot);
+      }
+    }
+    return take(DType.F32, Shape.of(a, b, c, d));
   }
 
   /** A tensor of any type and shape. */
   public Tensor take(DType dtype, Shape shape) {
-    var next = next();
-    if (next != null && next.tensor.dtype() == dtype && next.tensor.shape().equals(shape)) {
-      return again(next);
+    for (int i = 0; i < top.above.size(); i++) {
+      var slot = top.above.get(i);
+      if (slot.tensor.dtype() == dtype && slot.tensor.shape().equals(shape)) {
+        return push(slot);
+      }
     }
-    // Another sequence than last time: what was remembered from here on does not apply.
-    slots.subList(taken, slots.size()).clear();
     long bytes = Math.multiplyExact(shape.size(), dtype.bytes());
-    int chunk = taken == 0 ? 0 : slots.getLast().chunk;
-    long begin = taken == 0 ? 0 : slots.getLast().end;
+    int chunk = top.chunk;
+    long begin = top.end;
     while (chunk < chunks.size() && begin + bytes > chunks.get(chunk).shape().size()) {
       chunk++;
       begin = 0;
@@ -102,21 +131,16 @@ public final class Workspace implements AutoCloseable {
     }
     long end = Math.ceilDiv(begin + bytes, Tensor.ALIGNMENT) * Tensor.ALIGNMENT;
     var memory = chunks.get(chunk).segment().asSlice(begin, bytes);
-    return again(
-        push(new Slot(Tensor.wrap(backend.device(), dtype, shape, memory), chunk, begin, end)));
+    if (top.above.size() == REMEMBERED) {
+      top.above.clear();
+    }
+    var slot = new Slot(top, Tensor.wrap(backend.device(), dtype, shape, memory), chunk, end);
+    top.above.add(slot);
+    return push(slot);
   }
 
-  private Slot next() {
-    return taken < slots.size() ? slots.get(taken) : null;
-  }
-
-  private Slot push(Slot slot) {
-    slots.add(slot);
-    return slot;
-  }
-
-  private Tensor again(Slot slot) {
-    taken++;
+  private Tensor push(Slot slot) {
+    top = slot;
     return slot.tensor;
   }
 
@@ -142,7 +166,6 @@ public final class Workspace implements AutoCloseable {
   public void close() {
     chunks.forEach(Tensor::close);
     chunks.clear();
-    slots.clear();
-    taken = 0;
+    top = new Slot(null, null, 0, 0);
   }
 }

@@ -44,7 +44,7 @@ class LayerNormTest {
       var scale = modulated ? modulation.columns(cols, 2 * cols) : null;
       var expected = tensors.out(2, rows, cols);
       oracle.layerNorm(x, gamma, beta, copy(tensors, shift), copy(tensors, scale), 1e-6f, expected);
-      double tolerance = cols == 1 ? 1e-5 : 2e-6 * Math.sqrt(cols);
+      double tolerance = 1e-5 + 2e-6 * Math.sqrt(cols);
 
       var view = tensors.outView(2, rows, cols);
       backend.layerNorm(tensors.view(x), gamma, beta, shift, scale, 1e-6f, view);
@@ -79,19 +79,19 @@ class LayerNormTest {
       oracle.layerNorm(x, null, null, null, null, 1e-5f, expected);
       var out = tensors.out(5, 100);
       backend.layerNorm(x, null, null, null, null, 1e-5f, out);
-      assertClose("layerNorm far from zero", expected, out, 2e-3);
+      assertClose("layerNorm far from zero", expected, out, 1e-2);
     }
   }
 
   @ParameterizedTest
   @MethodSource(BACKENDS)
-  void constantRowsGiveZero(Choice choice) {
+  void constantRowsGiveBeta(Choice choice) {
     try (var backend = choice.open();
         var tensors = new TestTensors()) {
       var x = tensors.of(Shape.of(1, 3), 2.5f, 2.5f, 2.5f);
       var beta = tensors.of(Shape.of(3), 1f, 2f, 3f);
       backend.layerNorm(x, tensors.random(3), beta, null, null, 1e-5f, x);
-      assertClose("layerNorm of a constant", beta.reshape(x.shape()), x, 0);
+      assertClose("layerNorm of a constant", beta.reshape(x.shape()), x, 1e-4);
     }
   }
 }

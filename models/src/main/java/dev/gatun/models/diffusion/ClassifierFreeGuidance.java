@@ -86,15 +86,18 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
       return;
     }
     int mark = workspace.mark();
-    // the labelled half and the null half are evaluated on the same images
-    var both = workspace.take(2 * n, x.dim(1), x.dim(2), x.dim(3));
-    backend.copy(x, both.slice(0, n));
-    backend.copy(x, both.slice(n, 2 * n));
-    var predictions = workspace.take(2 * n, x.dim(1), x.dim(2), outChannels());
-    network.predict(both, t, labels, predictions);
-    guideHalves(predictions, w, guidedChannels, backend);
-    backend.copy(predictions.slice(0, n), out);
-    workspace.release(mark);
+    try {
+      // the labelled half and the null half are evaluated on the same images
+      var both = workspace.take(2 * n, x.dim(1), x.dim(2), x.dim(3));
+      backend.copy(x, both.slice(0, n));
+      backend.copy(x, both.slice(n, 2 * n));
+      var predictions = workspace.take(2 * n, x.dim(1), x.dim(2), outChannels());
+      network.predict(both, t, labels, predictions);
+      guideHalves(predictions, w, guidedChannels, backend);
+      backend.copy(predictions.slice(0, n), out);
+    } finally {
+      workspace.release(mark);
+    }
   }
 
   /**

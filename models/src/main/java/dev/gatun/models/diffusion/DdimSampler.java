@@ -59,7 +59,8 @@ public record DdimSampler(NoiseSchedule schedule, Prediction prediction, boolean
         var epsilon = tensors.prediction();
         double noiseLevel = Math.sqrt(1 - alphaBar);
         backend.combine(1 / noiseLevel, x, -Math.sqrt(alphaBar) / noiseLevel, x0, epsilon);
-        double direction = Math.sqrt(1 - previous - sigma * sigma);
+        // not negative but for rounding, where ᾱ is 0 and η is 1
+        double direction = Math.sqrt(Math.max(0, 1 - previous - sigma * sigma));
         backend.combine(Math.sqrt(previous), x0, direction, epsilon, x);
         if (eta > 0) {
           noise.next(tensors.noise());

@@ -10,16 +10,32 @@ public interface GuidanceScale {
    */
   double at(double t);
 
-  /** The same scale at all times. */
+  /**
+   * The same scale at all times, as in DiT.
+   *
+   * @throws IllegalArgumentException if it is not finite
+   */
   static GuidanceScale constant(double scale) {
+    requireFinite(scale);
     return t -> scale;
   }
 
   /**
-   * {@code w(t) = 1 + (scale-1)·½(1 - cos(π·(1-t/T)^power))}, which rises from 1 at t = T to the
-   * scale at t = 0: DiffiT at 256 pixels, with T = 1000 and power 4 (its {@code forward_with_cfg}).
+   * {@code w(t) = 1 + (scale-1)·½(1 - cos(π·(1-t/steps)^power))}, which rises from 1 for the most
+   * noise to the scale at t = 0: {@code forward_with_cfg} of DiffiT at 256 pixels, whose power is 4
+   * and whose steps are the 1000 that it was trained with.
+   *
+   * @throws IllegalArgumentException if the scale is not finite
    */
-  static GuidanceScale powerCosine(double scale, double power, double T) {
-    return t -> 1 + (scale - 1) * (1 - Math.cos(Math.PI * Math.pow(1 - t / T, power))) / 2;
+  static GuidanceScale powerCosine(double scale, double power, double steps) {
+    requireFinite(scale);
+    return t -> 1 + (scale - 1) * (1 - Math.cos(Math.PI * Math.pow(1 - t / steps, power))) / 2;
+  }
+
+  private static void requireFinite(double scale) {
+    if (!Double.isFinite(scale)) {
+      throw new IllegalArgumentException(
+          "guidance scale is " + scale + ": give a finite number, 1 for no guidance");
+    }
   }
 }

@@ -67,7 +67,8 @@ public final class NoiseSchedule {
   }
 
   /**
-   * The schedule with these β.
+   * The schedule with these β. One of 1 leaves nothing of the image, so only a network that
+   * predicts the image can start there.
    *
    * @throws IllegalArgumentException if there is none, or one is not a number above 0 and at most 1
    */

@@ -2,6 +2,7 @@ package dev.gatun.models.dit;
 
 import dev.gatun.models.Network;
 import dev.gatun.models.Parameters;
+import dev.gatun.models.Trial;
 import dev.gatun.models.layers.PatchEmbed;
 import dev.gatun.models.layers.SinCosPositions;
 import dev.gatun.models.layers.TimestepEmbedding;
@@ -139,6 +140,7 @@ public final class DiT implements Network {
               + n
               + " samples");
     }
+    requireLabels(y);
     try (var workspace = backend.workspace();
         var device = new Weights(backend, null)) {
       var nchw = device.own(backend.allocate(DType.F32, x.shape()));
@@ -159,6 +161,42 @@ public final class DiT implements Network {
       var out = Tensor.allocate(DType.F32, back.shape());
       backend.copy(back, out);
       return Map.of("out", out);
+    }
+  }
+
+  @Override
+  public Trial trial(int batch) {
+    int side = config.inputSize();
+    var own = new Weights(backend, null);
+    var workspace = own.own(backend.workspace());
+    var x = own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.inChannels())));
+    var t = own.own(backend.allocate(DType.F32, Shape.of(batch)));
+    var y = own.own(backend.allocate(DType.I64, Shape.of(batch)));
+    var out =
+        own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.outChannels())));
+    return new Trial() {
+      @Override
+      public void run() {
+        forward(x, t, y, workspace, out);
+      }
+
+      @Override
+      public void close() {
+        own.close();
+      }
+    };
+  }
+
+  private void requireLabels(Tensor y) {
+    if (y.dtype() != DType.I64) {
+      throw new IllegalArgumentException("the input y is " + y + ", expected I64");
+    }
+    for (int i = 0; i < y.dim(0); i++) {
+      long label = y.getLong(i);
+      if (label < 0 || label >= config.labels()) {
+        throw new IllegalArgumentException(
+            "the input y holds " + label + ", expected 0 to " + (config.labels() - 1));
+      }
     }
   }
 

@@ -170,6 +170,7 @@ class ClassifierFreeGuidanceTest {
         var guidance = guidance(2, 3, workspace)) {
       var error = assertThrows(IllegalArgumentException.class, () -> guidance.predict(two, 1, out));
       assertTrue(error.getMessage().contains("3 images, one for each label"), error.getMessage());
+      assertThrows(IllegalArgumentException.class, () -> guidance(Double.NaN, 3, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 9, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 0, workspace));
       try (var odd = random(3)) {

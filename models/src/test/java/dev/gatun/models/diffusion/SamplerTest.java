@@ -72,8 +72,9 @@ class SamplerTest {
       long bytes = workspace.bytes();
       sampler.sample(guidance, x, noise, backend, workspace, listener);
       int steps = SCHEDULE.steps();
-      double perStep = (allocated[steps] - allocated[1]) / (steps - 1.0);
-      assertTrue(perStep < 256, perStep + " bytes per step");
+      long after = allocated[steps] - allocated[1];
+      // a little for the JVM; one small object per operator would be 8 KiB
+      assertTrue(after < 1024, after + " bytes in " + (steps - 1) + " steps");
       assertEquals(bytes, workspace.bytes());
       assertEquals(0, workspace.mark());
     }

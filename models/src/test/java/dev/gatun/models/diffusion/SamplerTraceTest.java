@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
-import java.io.IOException;
 import java.util.ArrayList;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -130,6 +129,31 @@ class SamplerTraceTest {
     assertEquals(sample(ofEpsilon, epsilon, 1), sample(ofImage, image, 1), 1e-5);
   }
 
+  /** A schedule may end in pure noise, ᾱ = 0, if the network predicts the image. */
+  @ParameterizedTest
+  @CsvSource({"0.1", "0.2", "0.3", "0.37"})
+  void imagesCanStartFromNothing(double beta) throws Exception {
+    var network =
+        new PointwiseDenoiser(1, false) {
+          @Override
+          double prediction(double x, double t) {
+            return 0.25;
+          }
+
+          @Override
+          double variance(double x, double t) {
+            return 0;
+          }
+        };
+    var schedule = NoiseSchedule.ofBetas(beta, 0.4, 1);
+    var ddpm = new DdpmSampler(schedule, Prediction.X_0, Variance.FIXED_SMALL, false);
+    assertEquals(0.25, sample(ddpm, network, 2), 1e-6);
+    for (double eta : new double[] {0, 1}) {
+      var ddim = new DdimSampler(schedule, Prediction.X_0, false, eta);
+      assertEquals(0.25, sample(ddim, network, 2), 1e-6, "eta " + eta);
+    }
+  }
+
   /** Eta below 0 stands for DDPM. */
   private static Sampler sampler(
       NoiseSchedule schedule, String respacing, String variance, boolean clip, double eta) {
@@ -140,7 +164,7 @@ class SamplerTraceTest {
   }
 
   private static float sample(Sampler sampler, Denoiser network, float start)
-      throws InterruptedException, IOException {
+      throws InterruptedException {
     var noise =
         new Noise() {
           private int draws;

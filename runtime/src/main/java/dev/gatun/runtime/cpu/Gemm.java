@@ -54,7 +54,7 @@ final class Gemm implements ThreadTeam.Work {
     xStride = x.rowStride();
     rows = Math.toIntExact(x.shape().rows());
     in = weight.in();
-    panels = weight.panels();
+    panels = weight.panels("linear");
     panelCount = PackedWeight.panelCount(weight.out());
     epilogue.set(e.bias(), e.activation(), gate, residual, out, weight.out());
     rowParts = rowParts(Math.ceilDiv(rows, MicroKernel.ROWS), panelCount, team.size());

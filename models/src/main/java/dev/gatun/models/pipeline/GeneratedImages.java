@@ -1,0 +1,99 @@
+package dev.gatun.models.pipeline;
+
+import java.awt.image.BufferedImage;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/**
+ * Pictures that a pipeline made, with how it made them.
+ *
+ * @param count how many
+ * @param height in pixels
+ * @param width in pixels
+ * @param channels 1 for grey, 3 for red, green, blue
+ * @param samples as the sampler left them, about -1 to 1, {@code [count, height, width, channels]}
+ * @param labels the class of each picture; empty for an unconditional model
+ * @param parameters what would make them again: model, seed, sampler, steps, guidance and so on
+ */
+public record GeneratedImages(
+    int count,
+    int height,
+    int width,
+    int channels,
+    float[] samples,
+    long[] labels,
+    SequencedMap<String, String> parameters) {
+
+  /** Space between the pictures of a grid, in pixels. */
+  private static final int PADDING = 2;
+
+  /**
+   * The bytes of the pictures, {@code [count, height, width, channels]}: {@code ⌊255·clamp((x +
+   * 1)/2, 0, 1) + ½⌋}, the rounding of torchvision's {@code save_image}, which DiT's {@code
+   * sample.py} uses.
+   */
+  public byte[] bytes() {
+    byte[] bytes = new byte[samples.length];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) level(samples[i]);
+    }
+    return bytes;
+  }
+
+  private static int level(float x) {
+    return (int) (Math.clamp((x + 1) / 2, 0f, 1f) * 255 + 0.5f);
+  }
+
+  /** One picture. */
+  public BufferedImage image(int index) {
+    if (index < 0 || index >= count) {
+      throw new IndexOutOfBoundsException("picture " + index + " of " + count);
+    }
+    var image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    draw(index, image, 0, 0);
+    return image;
+  }
+
+  /** All pictures on one sheet, row by row, with a small black space between them. */
+  public BufferedImage grid() {
+    int columns = (int) Math.ceil(Math.sqrt(count));
+    int rows = Math.ceilDiv(count, columns);
+    var sheet =
+        new BufferedImage(
+            columns * (width + PADDING) + PADDING,
+            rows * (height + PADDING) + PADDING,
+            BufferedImage.TYPE_INT_RGB);
+    for (int i = 0; i < count; i++) {
+      draw(
+          i,
+          sheet,
+          PADDING + i % columns * (width + PADDING),
+          PADDING + i / columns * (height + PADDING));
+    }
+    return sheet;
+  }
+
+  private void draw(int index, BufferedImage onto, int left, int top) {
+    int at = index * height * width * channels;
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++, at += channels) {
+        int red = level(samples[at]);
+        int green = channels < 3 ? red : level(samples[at + 1]);
+        int blue = channels < 3 ? red : level(samples[at + 2]);
+        onto.setRGB(left + x, top + y, red << 16 | green << 8 | blue);
+      }
+    }
+  }
+
+  /** The parameters on one line, as in {@code model: dit-fruit, seed: 7}. */
+  public String describe() {
+    var text = new StringBuilder();
+    for (Map.Entry<String, String> entry : parameters.entrySet()) {
+      text.append(text.isEmpty() ? "" : ", ")
+          .append(entry.getKey())
+          .append(": ")
+          .append(entry.getValue());
+    }
+    return text.toString();
+  }
+}

@@ -1,0 +1,2 @@
+/** From a file to pictures: what most programs use. */
+package dev.gatun.models.pipeline;

@@ -1,0 +1,52 @@
+package dev.gatun.cli;
+
+import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Device;
+import picocli.CommandLine;
+
+/** Tells what would compute here. */
+@CommandLine.Command(
+    name = "devices",
+    description = "Show what can compute here, and why something cannot.")
+final class DevicesCommand implements Command {
+  private final Main main;
+
+  DevicesCommand(Main main) {
+    this.main = main;
+  }
+
+  @Override
+  public void run() {
+    var out = main.out();
+    out.println(
+        "machine     "
+            + System.getProperty("os.name")
+            + " on "
+            + System.getProperty("os.arch")
+            + ", "
+            + Runtime.getRuntime().availableProcessors()
+            + " processors");
+    out.println(
+        "Java        "
+            + Runtime.version()
+            + ", "
+            + System.getProperty("java.vm.name")
+            + " ("
+            + System.getProperty("java.vm.vendor")
+            + ")");
+    boolean inUse = true;
+    for (var name : Backend.names(Device.Kind.CPU)) {
+      var reason = Backend.unavailable(Device.Kind.CPU, name);
+      var label = name + " ".repeat(Math.max(1, 12 - name.length()));
+      if (!reason.isEmpty()) {
+        out.println(label + "off: " + reason);
+        continue;
+      }
+      try (var backend = Backend.open(Device.CPU, name, 0)) {
+        out.println(label + (inUse ? "in use: " : "on request: ") + backend.description());
+      }
+      inUse = false;
+    }
+    out.println("CUDA        none: this version computes on the CPU only");
+  }
+}

@@ -1,0 +1,140 @@
+package dev.gatun.cli;
+
+import dev.gatun.models.checkpoint.Checkpoint;
+import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Evaluates a network once, so that it can be held against another implementation. */
+@CommandLine.Command(
+    name = "forward",
+    description = "Evaluate a network once on the tensors of a file: x (NCHW), t, y.",
+    sortOptions = false)
+final class ForwardCommand implements Command {
+  private static final List<String> INPUTS =
+      List.of("x", "t", "y", "context", "low_res", "ids", "z");
+
+  /** Inputs that count something; all others are numbers. */
+  private static final Set<String> INDICES = Set.of("y", "ids");
+
+  private final Main main;
+
+  @Option(
+      names = "--weights",
+      required = true,
+      paramLabel = "FILE",
+      description = "The checkpoint, or the name of a bundled model.")
+  private String weights;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "A JSON description of the network, where the checkpoint has none.")
+  private Path config;
+
+  @Option(
+      names = "--in",
+      required = true,
+      paramLabel = "IN.safetensors",
+      description = "The inputs.")
+  private Path in;
+
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "OUT.safetensors",
+      description = "Where the outputs go; a file that is there is replaced.")
+  private Path out;
+
+  @Mixin private ComputeOptions compute = new ComputeOptions();
+
+  ForwardCommand(Main main) {
+    this.main = main;
+  }
+
+  @Override
+  public void run() throws IOException, InterruptedException {
+    var folder = out.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw CommandException.failure(out + ": there is no folder " + folder + "; make it first");
+    }
+    var tensors = new LinkedHashMap<String, Tensor>();
+    try (var source = ModelSource.open(weights);
+        var inputs = Checkpoint.open(in);
+        var backend = compute.open();
+        var network = source.recognise(config).load(source.checkpoint(), backend)) {
+      read(inputs, tensors);
+      var outputs = new TreeMap<String, Tensor>();
+      try {
+        outputs.putAll(network.evaluate(tensors));
+      } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+        throw CommandException.failure(inputs.name() + ": " + e.getMessage());
+      }
+      try {
+        SafetensorsWriter.write(out, Map.of("model", network.config().name()), outputs);
+        outputs.forEach(
+            (name, tensor) ->
+                main.out()
+                    .println(
+                        "wrote "
+                            + out
+                            + ": "
+                            + name
+                            + " "
+                            + tensor.dtype()
+                            + " "
+                            + tensor.shape()));
+      } finally {
+        outputs.values().forEach(Tensor::close);
+      }
+    } finally {
+      tensors.values().forEach(Tensor::close);
+    }
+  }
+
+  private static void read(Checkpoint inputs, Map<String, Tensor> tensors) throws IOException {
+    for (var name : INPUTS) {
+      var info = inputs.tensors().get(name);
+      if (info == null) {
+        continue;
+      }
+      if (INDICES.contains(name) && isFloat(info.dtype())) {
+        throw CommandException.failure(
+            inputs.name() + ": tensor " + name + " is " + info.dtype() + ", expected I64");
+      }
+      tensors.put(
+          name,
+          inputs.read(name, tensor -> INDICES.contains(name) ? indices(tensor) : numbers(tensor)));
+    }
+  }
+
+  private static boolean isFloat(DType dtype) {
+    return switch (dtype) {
+      case F64, F32, F16, BF16 -> true;
+      case I64, I32, I16, I8, U8, BOOL -> false;
+    };
+  }
+
+  private static Tensor numbers(Tensor tensor) {
+    return Tensor.of(tensor.shape(), tensor.toFloats());
+  }
+
+  private static Tensor indices(Tensor tensor) {
+    var copy = Tensor.allocate(DType.I64, tensor.shape());
+    for (long i = 0; i < tensor.shape().size(); i++) {
+      copy.setLong(i, tensor.getLong(i));
+    }
+    return copy;
+  }
+}

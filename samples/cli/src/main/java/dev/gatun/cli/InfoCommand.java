@@ -1,0 +1,178 @@
+package dev.gatun.cli;
+
+import dev.gatun.models.checkpoint.Checkpoint;
+import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.json.Json;
+import dev.gatun.models.json.Json.JsonArray;
+import dev.gatun.models.json.Json.JsonBool;
+import dev.gatun.models.json.Json.JsonNumber;
+import dev.gatun.models.json.Json.JsonObject;
+import dev.gatun.models.json.Json.JsonString;
+import dev.gatun.models.pipeline.ModelFile;
+import dev.gatun.models.pipeline.SamplingDefaults;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import picocli.CommandLine;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Tells what a checkpoint is, from its description alone: no number is read. */
+@CommandLine.Command(
+    name = "info",
+    description = "Show what a checkpoint is, what is missing in it and what is left over.",
+    sortOptions = false)
+final class InfoCommand implements Command {
+  private static final int SHOWN = 5;
+
+  private final Main main;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "FILE|NAME",
+      description = "A checkpoint file, or a bundled model.")
+  private String model;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "A JSON description of the network, where the checkpoint has none.")
+  private Path config;
+
+  @Option(names = "--json", description = "Print a JSON object.")
+  private boolean json;
+
+  InfoCommand(Main main) {
+    this.main = main;
+  }
+
+  @Override
+  public void run() throws IOException {
+    try (var source = ModelSource.open(model)) {
+      var members = new LinkedHashMap<String, Json>();
+      members.put("file", new JsonString(source.name()));
+      members.put("format", new JsonString(source.checkpoint().format()));
+      members.put("tensors", JsonNumber.of(source.checkpoint().tensors().size()));
+      members.put("dtypes", strings(ModelFile.dtypes(source.checkpoint())));
+      String reason = null;
+      ModelFile file = null;
+      try {
+        file = source.recognise(config);
+        describe(file, members);
+      } catch (CheckpointException e) {
+        reason = e.getMessage();
+        members.put("reason", new JsonString(reason));
+      }
+      if (json) {
+        main.print(members);
+        return;
+      }
+      line("file", source.name());
+      if (file != null) {
+        show(file);
+      } else {
+        line("network", "not recognised: " + reason);
+      }
+      show(source.checkpoint());
+    }
+  }
+
+  private static void describe(ModelFile file, LinkedHashMap<String, Json> members) {
+    members.put("network", new JsonString(file.config().model()));
+    members.put("name", new JsonString(file.config().name()));
+    members.put("layout", new JsonString(lower(file.layout())));
+    members.put("origin", new JsonString(file.origin()));
+    members.put("parameters", JsonNumber.of(file.config().parameters()));
+    members.put("classes", strings(file.classes()));
+    members.put("sampling", sampling(file.sampling()));
+    members.put("missing", strings(file.missing()));
+    members.put("left_over", strings(file.leftOver()));
+  }
+
+  private static JsonObject sampling(SamplingDefaults sampling) {
+    var members = new LinkedHashMap<String, Json>();
+    members.put("space", new JsonString(space(sampling)));
+    members.put("schedule", new JsonString(sampling.schedule()));
+    members.put("train_steps", JsonNumber.of(sampling.trainSteps()));
+    members.put("prediction", new JsonString(lower(sampling.prediction())));
+    members.put("variance", new JsonString(lower(sampling.variance())));
+    members.put("clip", new JsonBool(sampling.clip()));
+    members.put("sampler", new JsonString(sampling.sampler()));
+    members.put("steps", JsonNumber.of(sampling.steps()));
+    members.put("guidance", JsonNumber.of(sampling.guidance()));
+    members.put("guidance_channels", JsonNumber.of(sampling.guidanceChannels()));
+    return new JsonObject(members);
+  }
+
+  private void show(ModelFile file) {
+    var config = file.config();
+    line("network", config.name() + "; known from " + file.origin());
+    line("parameters", grouped(config.parameters()));
+    if (!file.classes().isEmpty()) {
+      line("classes", file.classes().size() + ": " + String.join(", ", file.classes()));
+    }
+    var sampling = file.sampling();
+    line(
+        "training",
+        space(sampling)
+            + " space, "
+            + sampling.schedule()
+            + " schedule of "
+            + sampling.trainSteps()
+            + " steps, predicts "
+            + lower(sampling.prediction())
+            + ", variance "
+            + lower(sampling.variance()));
+    line(
+        "sampling",
+        sampling.sampler()
+            + ", "
+            + sampling.steps()
+            + " steps, guidance "
+            + sampling.guidance()
+            + (sampling.clip() ? ", clipped" : ", not clipped"));
+    line("missing", some(file.missing()));
+    line("left over", some(file.leftOver()));
+  }
+
+  private void show(Checkpoint checkpoint) {
+    var tensors = checkpoint.tensors().values();
+    line("format", checkpoint.format());
+    line("tensors", tensors.size() + " of " + String.join(", ", ModelFile.dtypes(checkpoint)));
+    tensors.stream().limit(SHOWN).forEach(tensor -> line("", tensor.toString()));
+    if (tensors.size() > SHOWN) {
+      line("", "and " + (tensors.size() - SHOWN) + " more");
+    }
+  }
+
+  private void line(String label, String text) {
+    main.out().println(label + " ".repeat(12 - label.length()) + text);
+  }
+
+  private static String some(List<String> keys) {
+    if (keys.isEmpty()) {
+      return "nothing";
+    }
+    var shown = String.join(", ", keys.subList(0, Math.min(SHOWN, keys.size())));
+    return keys.size() <= SHOWN ? shown : shown + " and " + (keys.size() - SHOWN) + " more";
+  }
+
+  private static String space(SamplingDefaults sampling) {
+    return sampling.latent() ? "latent" : "pixel";
+  }
+
+  private static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Three digits at a time: 1,234,567. */
+  private static String grouped(long number) {
+    return Long.toString(number).replaceAll("(?<=[0-9])(?=([0-9]{3})+$)", ",");
+  }
+
+  private static JsonArray strings(List<String> values) {
+    return new JsonArray(values.stream().<Json>map(JsonString::new).toList());
+  }
+}
