@@ -312,6 +312,8 @@ public final class ImagePipeline implements AutoCloseable {
     var parameters = new LinkedHashMap<String, String>();
     parameters.put("model", name);
     parameters.put("seed", Long.toString(request.seed));
+    parameters.put("count", Integer.toString(request.pictures()));
+    parameters.put("classes", request.labels());
     parameters.put("rng", request.rng.name().toLowerCase(Locale.ROOT));
     parameters.put("sampler", request.sampler);
     parameters.put("steps", Integer.toString(request.steps));

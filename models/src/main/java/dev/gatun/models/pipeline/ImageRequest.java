@@ -3,6 +3,7 @@ package dev.gatun.models.pipeline;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /**
  * What pictures to make: begins with the defaults of the model, is changed by its methods, ends
@@ -201,6 +202,13 @@ public final class ImageRequest {
     return classes.isEmpty()
         ? picture % pipeline.classCount()
         : classes.get(picture % classes.size());
+  }
+
+  /** The classes asked for, as numbers: {@code 3,5}, or {@code all}. */
+  String labels() {
+    return classes.isEmpty()
+        ? "all"
+        : classes.stream().map(String::valueOf).collect(Collectors.joining(","));
   }
 
   /**

@@ -44,9 +44,9 @@ final class WarmUp implements Runnable {
     try (var b = Tensor.allocate(DType.F32, Shape.of(k, MicroKernel.WIDTH))) {
       var panel = b.segment();
       for (int i = 0; i < CALLS; i++) {
-        MicroKernel.multiply(a, 0, panel, 0, k, c, 0, (i & 1) == 0, MicroKernel.ROWS);
+        MicroKernel.multiply(a, 0, panel, 0, k, c, 0, MicroKernel.WIDTH, c, 0, MicroKernel.ROWS);
         if (i % 4 == 0) {
-          MicroKernel.multiply(a, 0, panel, 0, k, c, 0, (i & 1) == 0, 5);
+          MicroKernel.multiply(a, 0, panel, 0, k, c, 0, MicroKernel.WIDTH, c, 0, 5);
         }
       }
     }

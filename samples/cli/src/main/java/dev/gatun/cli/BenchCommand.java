@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -106,7 +107,7 @@ final class BenchCommand implements Command {
       var size = suffix > model.indexOf('/') ? model.substring(suffix) : "";
       return new Candidate(config.name() + size, new DiT(config, new RandomParameters(), backend));
     }
-    if (model.toLowerCase(java.util.Locale.ROOT).startsWith("dit-")
+    if (model.toLowerCase(Locale.ROOT).startsWith("dit-")
         && model.contains("/")
         && !Files.exists(Path.of(model))) {
       throw CommandException.usage(

@@ -29,8 +29,7 @@ final class ComputeOptions {
   /** Opens the backend, which is the caller's to close. */
   Backend open() {
     if (threads != null && (threads < 1 || threads > MOST_THREADS)) {
-      throw CommandException.usage(
-          "--threads is " + threads + ", expected 1 to " + MOST_THREADS + "");
+      throw CommandException.usage("--threads is " + threads + ", expected 1 to " + MOST_THREADS);
     }
     try {
       var parsed = Device.parse(device);

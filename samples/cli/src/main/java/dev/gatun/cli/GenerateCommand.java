@@ -128,24 +128,15 @@ final class GenerateCommand implements Command {
       var files = PictureFiles.of(out, source.name(), seed);
       files.check();
       long sampling = System.nanoTime();
-      var progress = new Progress();
       GeneratedImages images;
+      double stepSeconds;
       try (var bar = bar()) {
-        request.onProgress(
-            (done, total, preview) -> {
-              progress.total = total;
-              bar.step(done, total);
-            });
-        images = request.generate();
+        images = request.onProgress((done, total, _) -> bar.step(done, total)).generate();
+        stepSeconds = since(sampling) / bar.total();
       }
-      double stepSeconds = since(sampling) / progress.total;
       var written = files.write(images);
       report(images, written, since(start), stepSeconds, loadSeconds);
     }
-  }
-
-  private static final class Progress {
-    private int total;
   }
 
   private static double since(long nanos) {
@@ -175,6 +166,7 @@ final class GenerateCommand implements Command {
         request.sampler(sampler);
       }
       if (eta != null) {
+        requireDdim(sampler == null ? pipeline.model().sampling().sampler() : sampler);
         request.eta(eta);
       }
       if (guidance != null) {
@@ -192,6 +184,12 @@ final class GenerateCommand implements Command {
       return request;
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());
+    }
+  }
+
+  private static void requireDdim(String sampler) {
+    if (!sampler.equalsIgnoreCase("ddim")) {
+      throw CommandException.usage("--eta belongs to the sampler ddim, this is " + sampler);
     }
   }
 

@@ -1,19 +1,20 @@
 package dev.gatun.cli;
 
 import dev.gatun.models.json.Json;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 
 /**
  * The {@code gatun} command: finds the command that the arguments name, runs it, and turns whatever
@@ -35,6 +36,9 @@ public final class Main {
 
   /** How long Ctrl-C waits for the present step to end. */
   private static final int PATIENCE_SECONDS = 3;
+
+  private static final List<String> NAMES =
+      List.of("generate", "forward", "info", "bench", "devices", "help");
 
   private final PrintStream out;
   private final PrintStream err;
@@ -102,7 +106,11 @@ public final class Main {
     }
   }
 
-  private int run(String[] args) throws Exception {
+  private int run(String[] args) throws IOException, InterruptedException {
+    if (args.length > 0 && !args[0].startsWith("-") && !NAMES.contains(args[0])) {
+      throw CommandException.usage(
+          "there is no command '" + args[0] + "'; there are " + String.join(", ", NAMES));
+    }
     var line = commandLine(args);
     if (args.length == 0) {
       line.usage(err);
@@ -113,31 +121,46 @@ public final class Main {
       return DONE;
     }
     if (!parsed.hasSubcommand()) {
-      throw new ParameterException(line, "There is no command");
+      throw CommandException.usage("there is no command; gatun help lists them");
     }
     ((Command) parsed.subcommand().commandSpec().userObject()).run();
     return DONE;
   }
 
+  /** Knows all commands, or only the one that is called: to read all takes as long as to run it. */
   private CommandLine commandLine(String[] args) {
-    var commands = new LinkedHashMap<String, Supplier<Command>>();
-    commands.put("generate", () -> new GenerateCommand(this));
-    commands.put("forward", () -> new ForwardCommand(this));
-    commands.put("info", () -> new InfoCommand(this));
-    commands.put("bench", () -> new BenchCommand(this));
-    commands.put("devices", () -> new DevicesCommand(this));
     var line = new CommandLine(this);
-    if (args.length > 0 && commands.containsKey(args[0])) {
-      // reflection takes its time, so the other commands stay unread
-      commands.keySet().retainAll(java.util.Set.of(args[0]));
+    boolean one = args.length > 0 && NAMES.contains(args[0]) && !args[0].equals("help");
+    for (var name : one ? List.of(args[0]) : NAMES) {
+      var command = new CommandLine(command(name));
+      if (!name.equals("help")) {
+        command
+            .getCommandSpec()
+            .addOption(
+                OptionSpec.builder("-h", "--help")
+                    .usageHelp(true)
+                    .description("Print this.")
+                    .build());
+      }
+      line.addSubcommand(name, command);
     }
-    commands.forEach((name, command) -> line.addSubcommand(name, command.get()));
-    line.addSubcommand("help", new CommandLine.HelpCommand());
+    line.setExpandAtFiles(false);
     line.setColorScheme(CommandLine.Help.defaultColorScheme(Ansi.OFF));
-    line.setUsageHelpAutoWidth(false);
-    line.setOut(new java.io.PrintWriter(out, true));
-    line.setErr(new java.io.PrintWriter(err, true));
+    line.setOut(new PrintWriter(out, true));
+    line.setErr(new PrintWriter(err, true));
     return line;
+  }
+
+  private Object command(String name) {
+    return switch (name) {
+      case "generate" -> new GenerateCommand(this);
+      case "forward" -> new ForwardCommand(this);
+      case "info" -> new InfoCommand(this);
+      case "bench" -> new BenchCommand(this);
+      case "devices" -> new DevicesCommand(this);
+      case "help" -> new CommandLine.HelpCommand();
+      default -> throw new IllegalStateException(name);
+    };
   }
 
   /** Where results go, and nothing else. */
@@ -163,9 +186,7 @@ public final class Main {
     public String[] getVersion() {
       var module = Main.class.getModule().getDescriptor();
       var version = module == null ? null : module.rawVersion().orElse(null);
-      var parts = new ArrayList<String>();
-      parts.add("gatun " + (version == null ? "of unknown version" : version));
-      return parts.toArray(String[]::new);
+      return new String[] {"gatun " + (version == null ? "of unknown version" : version)};
     }
   }
 }

@@ -18,6 +18,7 @@ final class ProgressBar implements AutoCloseable {
   private long firstStep;
   private long drawn;
   private int length;
+  private int total;
 
   ProgressBar(PrintStream out, boolean visible) {
     this.out = out;
@@ -49,6 +50,7 @@ final class ProgressBar implements AutoCloseable {
 
   /** Shows that some steps are done. */
   void step(int done, int total) {
+    this.total = total;
     if (!visible) {
       return;
     }
@@ -74,6 +76,11 @@ final class ProgressBar implements AutoCloseable {
     length = shown;
     out.print(line);
     out.flush();
+  }
+
+  /** How many steps there are; known after the first. */
+  int total() {
+    return total;
   }
 
   private static String duration(long seconds) {

@@ -1,0 +1,138 @@
+package dev.gatun.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every command has in common: help, wrong usage, and sentences instead of stack traces. */
+class CommandLineTest {
+  @TempDir Path folder;
+
+  @Test
+  void helpListsEveryCommand() {
+    var run = Run.of("help");
+    run.requireDone();
+    for (var command : new String[] {"generate", "forward", "info", "bench", "devices", "help"}) {
+      assertTrue(run.out().lines().anyMatch(l -> l.startsWith("  " + command + " ")), run.out());
+    }
+    assertEquals(run.out(), Run.of("--help").out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"generate", "forward", "info", "bench", "devices"})
+  void helpOfACommand(String command) {
+    var run = Run.of("help", command);
+    run.requireDone();
+    assertTrue(run.out().startsWith("Usage: gatun " + command), run.out());
+    assertEquals(run.out(), Run.of(command, "--help").out());
+  }
+
+  @Test
+  void version() {
+    var run = Run.of("--version");
+    run.requireDone();
+    assertTrue(run.out().startsWith("gatun "), run.out());
+  }
+
+  @Test
+  void withoutArgumentsTheHelpIsWrongUsage() {
+    var run = Run.of();
+    assertEquals(Main.USAGE, run.exitCode());
+    assertEquals("", run.out());
+    assertTrue(run.err().startsWith("Usage: gatun"), run.err());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          paint                                | there is no command 'paint'
+          --loud                               | unknown option: '--loud'
+          help paint                           | unknown subcommand 'paint'
+          --                                   | there is no command
+          generate --count 0                   | count is 0
+          generate --count many                | '--count'
+          generate --seed x                    | '--seed'
+          generate --class fig                 | there is no class 'fig'; there are apple, avocado
+          generate --class 24                  | class 24
+          generate --steps 1001                | steps is 1001
+          generate --batch 0                   | batch is 0
+          generate --sampler euler             | no sampler 'euler'; there are ddim and ddpm
+          generate --eta 1.5                   | eta is 1.5
+          generate --eta 0.5 --sampler ddpm    | --eta belongs to the sampler ddim
+          generate --guidance NaN              | guidance is NaN
+          generate --guidance-channels few     | --guidance-channels is 'few'
+          generate --rng dice                  | --rng is 'dice'
+          generate --device tpu                | 'tpu'
+          generate --backend gpu               | 'gpu'
+          generate --threads 0                 | --threads is 0
+          generate --threads 1000000000        | --threads is 1000000000
+          generate --out fruit.jpg             | written as PNG
+          generate one two                     | 'two'
+          generate --vae FILE                  | '--vae'
+          forward --in a                       | '--weights=FILE'
+          info                                 | 'FILE|NAME'
+          bench --steps 0                      | --steps is 0
+          bench --batch -1                     | --batch is -1
+          bench DiT-XXL/2                      | DiT-XXL/2 is no published size
+          """)
+  void wrongUsage(String arguments, String said) {
+    var run = Run.of(arguments.strip().split(" +"));
+    assertEquals(Main.USAGE, run.exitCode(), arguments);
+    run.requireOneSentence(said);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          generate nothing-here          | nothing-here: there is neither a file nor a bundled model
+          generate nothing.pt            | nothing.pt: there is no such file
+          info nothing.pt                | nothing.pt: there is no such file
+          generate --device cuda         | computes on the CPU only
+          bench --device cuda:1          | computes on the CPU only
+          generate --out no/such/a.png   | there is no folder
+          generate --config no.json      | no.json
+          """)
+  void failures(String arguments, String said) {
+    var run = Run.of(arguments.strip().split(" +"));
+    assertEquals(Main.FAILED, run.exitCode(), arguments);
+    run.requireOneSentence(said);
+  }
+
+  @Test
+  void atSignsAreNotFilesOfArguments() {
+    Run.of("generate", "--class", "@fruit").requireOneSentence("there is no class '@fruit'");
+  }
+
+  @Test
+  void anythingElseIsAnInternalError() {
+    var stream = new java.io.ByteArrayOutputStream();
+    int code =
+        new Complaint(new java.io.PrintStream(stream)).about(new IllegalStateException("x\n  y"));
+    assertEquals(Main.FAILED, code);
+    assertEquals(
+        "gatun: internal error: java.lang.IllegalStateException: x y; please report it",
+        stream.toString().strip());
+  }
+
+  @Test
+  void devicesSaysWhatIsInUse() {
+    var run = Run.of("devices");
+    run.requireDone();
+    assertTrue(run.out().contains("in use: "), run.out());
+    assertTrue(run.out().contains("-bit vectors"), run.out());
+    assertTrue(run.out().contains(Runtime.version().toString()), run.out());
+    assertTrue(run.out().contains("this version computes on the CPU only"), run.out());
+    assertFalse(run.out().contains("null"), run.out());
+  }
+}
