@@ -6,6 +6,7 @@
  */
 module dev.gatun.runtime {
   requires dev.gatun.bindings;
+  requires jdk.jfr;
   requires static jdk.incubator.vector;
 
   exports dev.gatun.runtime;

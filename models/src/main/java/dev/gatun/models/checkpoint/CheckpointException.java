@@ -23,7 +23,7 @@ public final class CheckpointException extends IOException {
   }
 
   /** A name from a file, fit for a message: shortened, and without control characters. */
-  static String show(String name) {
+  public static String show(String name) {
     var shown = new StringBuilder();
     for (int i = 0; i < Math.min(name.length(), SHOWN); i++) {
       char c = name.charAt(i);

@@ -158,7 +158,8 @@ final class Pickle {
       case 0x95 -> frame(i64());
       default ->
           throw error(
-              "has the opcode 0x%02x, which no checkpoint needs; it is not run".formatted(opcode));
+              "has the opcode 0x%02x, which is not run because no checkpoint needs it"
+                  .formatted(opcode));
     }
   }
 

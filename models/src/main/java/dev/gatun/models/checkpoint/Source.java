@@ -117,9 +117,9 @@ record Source(String name, MemorySegment bytes, ByteBudget budget) {
   TensorInfo tensor(String key, DType dtype, long[] dims) throws CheckpointException {
     if (key.isEmpty() || key.length() > MAX_KEY) {
       throw error(
-          "tensor name "
+          "tensor name '"
               + CheckpointException.show(key)
-              + " is not between 1 and "
+              + "' is not between 1 and "
               + MAX_KEY
               + " characters long; the file is damaged");
     }

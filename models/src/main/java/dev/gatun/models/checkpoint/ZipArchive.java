@@ -275,8 +275,8 @@ final class ZipArchive {
 
   /** Proves the local headers, and that they and their data cover the file up to the directory. */
   private void locate(List<Entry> entries, long end) throws CheckpointException {
-    entries.sort(
-        (a, b) -> Long.compareUnsigned(a.local, b.local)); // an offset above 2^63 comes last
+    // Unsigned, so that an offset above 2^63 comes last instead of first.
+    entries.sort((a, b) -> Long.compareUnsigned(a.local, b.local));
     long expected = 0;
     for (int i = 0; i < entries.size(); i++) {
       var entry = entries.get(i);

@@ -140,6 +140,7 @@ public final class DiT implements Network {
               + n
               + " samples");
     }
+    requireLabels(y);
     try (var workspace = backend.workspace();
         var device = new Weights(backend, null)) {
       var nchw = device.own(backend.allocate(DType.F32, x.shape()));
@@ -184,6 +185,19 @@ public final class DiT implements Network {
         own.close();
       }
     };
+  }
+
+  private void requireLabels(Tensor y) {
+    if (y.dtype() != DType.I64) {
+      throw new IllegalArgumentException("the input y is " + y + ", expected I64");
+    }
+    for (int i = 0; i < y.dim(0); i++) {
+      long label = y.getLong(i);
+      if (label < 0 || label >= config.labels()) {
+        throw new IllegalArgumentException(
+            "the input y holds " + label + ", expected 0 to " + (config.labels() - 1));
+      }
+    }
   }
 
   private static Tensor input(Map<String, Tensor> inputs, String name, int rank) {

@@ -43,6 +43,7 @@ public record DiTConfig(
   // and 1152 wide.
   private static final int MAX_DEPTH = 1000;
   private static final int MAX_EXTENT = 1 << 16;
+  private static final int MAX_PATCH = 1 << 20;
 
   private record Size(String name, int depth, int hiddenSize, int numHeads) {}
 
@@ -73,6 +74,24 @@ public record DiTConfig(
     if (hiddenSize % numHeads != 0) {
       throw new IllegalArgumentException(
           "hidden_size " + hiddenSize + " is not a multiple of num_heads " + numHeads);
+    }
+    if (hiddenSize % 4 != 0) {
+      throw new IllegalArgumentException(
+          "hidden_size " + hiddenSize + " is not a multiple of 4, as its position embedding needs");
+    }
+    if (mlpRatio * hiddenSize < 1) {
+      throw new IllegalArgumentException(
+          "mlp_ratio " + mlpRatio + " leaves an MLP of hidden_size " + hiddenSize + " no width");
+    }
+    if (2L * patchSize * patchSize * inChannels > MAX_PATCH) {
+      throw new IllegalArgumentException(
+          "patch_size "
+              + patchSize
+              + " with in_channels "
+              + inChannels
+              + " makes a patch of more than "
+              + MAX_PATCH / 2
+              + " numbers");
     }
     if ((long) inputSize / patchSize * (inputSize / patchSize) > MAX_EXTENT) {
       throw new IllegalArgumentException(

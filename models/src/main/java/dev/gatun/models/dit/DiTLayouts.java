@@ -3,6 +3,7 @@ package dev.gatun.models.dit;
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.json.Json.JsonObject;
+import dev.gatun.models.json.JsonException;
 import dev.gatun.runtime.Shape;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -44,12 +45,21 @@ public final class DiTLayouts {
    */
   public static DiTConfig fromDiffusersDescription(JsonObject json) {
     int heads = json.integer("num_attention_heads", 16);
+    int headSize = json.integer("attention_head_dim", 72);
     int in = json.integer("in_channels", 4);
+    if (heads < 1 || headSize < 1 || (long) heads * headSize > Integer.MAX_VALUE) {
+      throw new JsonException(
+          "key 'num_attention_heads' is "
+              + heads
+              + " and 'attention_head_dim' is "
+              + headSize
+              + ", expected two positive numbers whose product is the width");
+    }
     return new DiTConfig(
         json.integer("sample_size", 32),
         json.integer("patch_size", 2),
         in,
-        Math.multiplyExact(heads, json.integer("attention_head_dim", 72)),
+        heads * headSize,
         json.integer("num_layers", 28),
         heads,
         4,
@@ -85,7 +95,7 @@ public final class DiTLayouts {
                 + tokens
                 + " tokens, which is no square grid; give --config with input_size");
       }
-      side = Math.multiplyExact(grid, patch);
+      side = (int) Math.min(Integer.MAX_VALUE, (long) grid * patch);
     }
     if (side == 0) {
       throw new ParameterException(
@@ -99,8 +109,11 @@ public final class DiTLayouts {
               + depth
               + " and width "
               + d
-              + " is no published size, and the shapes do not tell its heads;"
-              + " give --config with num_heads");
+              + " is no published size, and the shapes do not tell its heads; give --config with a"
+              + " file such as {\"model\": \"dit\", \"input_size\": %d, \"patch_size\": %d,"
+                  .formatted(side, patch)
+              + " \"in_channels\": %d, \"hidden_size\": %d, \"depth\": %d, \"num_heads\": …}"
+                  .formatted(channels, d, depth));
     }
     int hidden = shape(keys, "blocks.0.mlp.fc1.weight", 2).dim(0);
     int out = shape(keys, "final_layer.linear.weight", 2).dim(0);
@@ -110,8 +123,12 @@ public final class DiTLayouts {
           "tensor y_embedder.embedding_table.weight has " + labels + " rows, expected 2 or more");
     }
     boolean learnSigma = out == 2L * patch * patch * channels;
+    double ratio = (double) hidden / d;
+    if ((int) (d * ratio) < hidden) {
+      ratio = Math.nextUp(ratio); // DiTConfig rounds down
+    }
     return new DiTConfig(
-        side, patch, channels, d, depth, known, (double) hidden / d, labels - 1, true, learnSigma);
+        side, patch, channels, d, depth, known, ratio, labels - 1, true, learnSigma);
   }
 
   private static Shape shape(Map<String, Shape> keys, String key, int rank) {

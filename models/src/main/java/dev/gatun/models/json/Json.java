@@ -14,7 +14,7 @@ import java.util.SequencedMap;
  * byte-order mark, malformed UTF-8, lone surrogates, trailing text, nesting deeper than {@link
  * #MAX_DEPTH} and numbers longer than {@link #MAX_NUMBER} characters are errors.
  *
- * <p>{@link #toString} of any value is its JSON text.
+ * <p>{@link Object#toString} of any value is its JSON text.
  */
 public sealed interface Json {
   /** How deep arrays and objects may nest. */

@@ -15,6 +15,8 @@ public final class ImageRequest {
   /** The most pictures of one request: their pixels are held on the heap. */
   public static final int MOST = 1 << 16;
 
+  static final double MAX_GUIDANCE = 1000;
+
   private static final int DEFAULT_COUNT = 16;
 
   private final ImagePipeline pipeline;
@@ -29,7 +31,7 @@ public final class ImageRequest {
   double guidance;
   int guidanceChannels;
   boolean clip;
-  int batch = 16;
+  private int batch;
   ProgressListener listener;
 
   ImageRequest(ImagePipeline pipeline, ModelFile model) {
@@ -131,8 +133,9 @@ public final class ImageRequest {
 
   /** The scale of classifier-free guidance; 1 is none. */
   public ImageRequest guidance(double scale) {
-    if (!(Math.abs(scale) <= 1000)) {
-      throw new IllegalArgumentException("guidance is " + scale + ", expected a number up to 1000");
+    if (!(Math.abs(scale) <= MAX_GUIDANCE)) {
+      throw new IllegalArgumentException(
+          "guidance is " + scale + ", expected a number up to " + MAX_GUIDANCE);
     }
     if (scale != 1 && model.sampling().nullClass() < 0) {
       throw new IllegalArgumentException(
@@ -167,6 +170,18 @@ public final class ImageRequest {
   public ImageRequest onProgress(ProgressListener value) {
     listener = value;
     return this;
+  }
+
+  /**
+   * How many pictures are computed together: as asked for; else, where the noise is drawn for the
+   * whole batch as in the authors' scripts, all of them; else just enough to keep every thread
+   * busy, so that the intermediates stay in the caches.
+   */
+  int batch() {
+    if (batch > 0) {
+      return batch;
+    }
+    return rng == Rng.IMAGE ? Math.min(pictures(), pipeline.smallestFullBatch()) : pictures();
   }
 
   private static int within(String name, int value, int least, int most) {

@@ -11,19 +11,18 @@ import dev.gatun.models.dit.DiT;
 import dev.gatun.models.dit.DiTConfig;
 import dev.gatun.models.dit.DiTLayouts;
 import dev.gatun.models.json.Json;
-import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
 import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
-import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * What a checkpoint was recognised as, without reading a number of it.
@@ -57,7 +56,11 @@ public record ModelFile(
     DIFFUSERS
   }
 
-  private static final long MAX_DESCRIPTION = 1 << 20;
+  public ModelFile {
+    classes = List.copyOf(classes);
+    missing = List.copyOf(missing);
+    leftOver = List.copyOf(leftOver);
+  }
 
   /**
    * Recognises a checkpoint.
@@ -69,60 +72,61 @@ public record ModelFile(
   public static ModelFile recognise(Checkpoint checkpoint, Path description)
       throws CheckpointException {
     var file = checkpoint.name();
-    var shapes = new LinkedHashMap<String, Shape>();
-    checkpoint.tensors().forEach((key, info) -> shapes.put(key, info.shape()));
-    var layout = DiTLayouts.isDiffusers(shapes) ? Layout.DIFFUSERS : Layout.ORIGINAL;
     if (description != null) {
-      var json = readDescription(description);
-      var name = description.getFileName().toString();
-      return describe(name, checkpoint, shapes, layout, name, () -> fromJson(json));
+      var given = NetworkDescription.read(description);
+      return described(checkpoint, given, given.file());
     }
     var embedded = checkpoint.metadata().get("config");
     if (embedded != null) {
-      return describe(
-          file,
-          checkpoint,
-          shapes,
-          layout,
-          "its own metadata",
-          () -> fromJson((JsonObject) parse(embedded)));
+      return described(checkpoint, NetworkDescription.embedded(file, embedded), "its own metadata");
     }
-    if (layout == Layout.DIFFUSERS) {
+    var shapes = shapes(checkpoint);
+    if (DiTLayouts.isDiffusers(shapes)) {
       throw new CheckpointException(
           file,
-          "is in the layout of diffusers, whose shapes tell neither heads nor picture size; give --config with its config.json");
+          "is in the layout of diffusers, whose shapes tell neither heads nor picture size;"
+              + " give --config with its config.json");
     }
-    if (DiTLayouts.isOriginal(shapes)) {
-      return describe(
+    if (!DiTLayouts.isOriginal(shapes)) {
+      throw new CheckpointException(
           file,
-          checkpoint,
-          shapes,
-          layout,
-          "its keys and shapes",
-          () -> DiTLayouts.infer(shapes, trainedHeads(checkpoint), 0));
+          "is no network that Gatun knows: a DiT has tensors such as x_embedder.proj.weight, this"
+              + " file begins with "
+              + checkpoint.tensors().values().stream()
+                  .limit(3)
+                  .map(TensorInfo::toString)
+                  .collect(Collectors.joining(", ")));
     }
-    throw new CheckpointException(
-        file,
-        "is no network that Gatun knows: a DiT has tensors such as x_embedder.proj.weight, this file begins with "
-            + shapes.keySet().stream().limit(3).toList());
+    try {
+      var config = DiTLayouts.infer(shapes, trainedHeads(checkpoint), 0);
+      return of(checkpoint, shapes, config, "its keys and shapes", "its other tensors demand");
+    } catch (IllegalArgumentException | ParameterException e) {
+      throw new CheckpointException(file, e.getMessage(), e);
+    }
   }
 
   /**
    * {@link #recognise(Checkpoint, Path)}, with the {@code config.json} beside a diffusers file
    * where there is one.
+   *
+   * @param path the file or directory that was opened
    */
   public static ModelFile recognise(Path path, Checkpoint checkpoint, Path description)
       throws CheckpointException {
-    var directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
-    boolean diffusers =
-        checkpoint.tensors().keySet().stream().anyMatch(k -> k.startsWith("transformer_blocks."));
-    if (description == null
-        && diffusers
-        && directory != null
-        && Files.isRegularFile(directory.resolve("config.json"))) {
-      return recognise(checkpoint, directory.resolve("config.json"));
+    if (description == null && DiTLayouts.isDiffusers(shapes(checkpoint))) {
+      var directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
+      var beside = directory == null ? null : directory.resolve("config.json");
+      if (beside != null && Files.isRegularFile(beside)) {
+        return recognise(checkpoint, beside);
+      }
     }
     return recognise(checkpoint, description);
+  }
+
+  private static SequencedMap<String, Shape> shapes(Checkpoint checkpoint) {
+    var shapes = new LinkedHashMap<String, Shape>();
+    checkpoint.tensors().forEach((key, info) -> shapes.put(key, info.shape()));
+    return shapes;
   }
 
   /** Heads of the model that {@code train.py} names in its arguments, or 0. */
@@ -132,104 +136,62 @@ public record ModelFile(
         .orElse(0);
   }
 
-  private static JsonObject readDescription(Path path) throws CheckpointException {
-    var name = path.getFileName().toString();
-    try {
-      if (Files.size(path) > MAX_DESCRIPTION) {
-        throw new CheckpointException(
-            name, "has more than 1 MiB, which is no description of a network");
-      }
-      if (Json.parse(Files.readAllBytes(path), 1 << 16) instanceof JsonObject object) {
-        return object;
-      }
-      throw new CheckpointException(
-          name,
-          "is not a JSON object; a description looks like {\"model\": \"dit\", \"depth\": 28}");
-    } catch (JsonException e) {
-      throw new CheckpointException(name, e.getMessage(), e);
-    } catch (CheckpointException e) {
-      throw e;
-    } catch (IOException e) {
-      throw new CheckpointException(name, "cannot be read; give the path of a JSON description", e);
-    }
+  private static ModelFile described(
+      Checkpoint checkpoint, NetworkDescription description, String origin)
+      throws CheckpointException {
+    return of(checkpoint, shapes(checkpoint), description.config(), origin, "the description says");
   }
 
-  private static Json parse(String text) {
-    var json = Json.parse(text);
-    if (json instanceof JsonObject) {
-      return json;
-    }
-    throw new JsonException("the metadata 'config' is " + json.kind() + ", expected an object");
-  }
-
-  private static NetworkConfig fromJson(JsonObject json) {
-    if (json.has("_class_name")) {
-      var name = json.string("_class_name");
-      if (name.equals("DiTTransformer2DModel") || name.equals("Transformer2DModel")) {
-        return DiTLayouts.fromDiffusersDescription(json);
-      }
-      throw new JsonException(
-          "key '_class_name' is '"
-              + name
-              + "', which Gatun does not know; it knows DiTTransformer2DModel");
-    }
-    var model = json.string("model");
-    if (model.equals("dit")) {
-      return DiTLayouts.fromDescription(json);
-    }
-    throw new JsonException(
-        "key 'model' is '" + model + "', which Gatun does not know; it knows 'dit'");
-  }
-
-  private static ModelFile describe(
-      String blamed,
+  /** Holds the file against a configuration. */
+  private static ModelFile of(
       Checkpoint checkpoint,
       SequencedMap<String, Shape> shapes,
-      Layout layout,
+      NetworkConfig config,
       String origin,
-      Supplier<NetworkConfig> description)
+      String demand)
       throws CheckpointException {
-    try {
-      var config = description.get();
-      var expected =
-          layout == Layout.DIFFUSERS
-              ? DiTLayouts.diffusersStateDict((DiTConfig) config)
-              : config.stateDict();
-      var missing = new ArrayList<String>();
-      for (var entry : expected.entrySet()) {
-        var found = shapes.get(entry.getKey());
-        if (found == null) {
-          // computed where it is not stored
-          if (!entry.getKey().equals("pos_embed")) {
-            missing.add(entry.getKey());
-          }
-        } else if (!found.equals(entry.getValue())) {
-          throw new CheckpointException(
-              checkpoint.name(), mismatch(entry.getKey(), found, entry.getValue(), shapes));
-        }
+    var layout = DiTLayouts.isDiffusers(shapes) ? Layout.DIFFUSERS : Layout.ORIGINAL;
+    var expected =
+        layout == Layout.DIFFUSERS
+            ? DiTLayouts.diffusersStateDict((DiTConfig) config)
+            : config.stateDict();
+    for (var entry : expected.entrySet()) {
+      var found = shapes.get(entry.getKey());
+      if (found != null && !found.equals(entry.getValue())) {
+        var text =
+            "tensor %s is %s, %s %s".formatted(entry.getKey(), found, demand, entry.getValue());
+        throw new CheckpointException(checkpoint.name(), text + guess(shapes));
       }
-      var leftOver = shapes.keySet().stream().filter(key -> !expected.containsKey(key)).toList();
+    }
+    var missing =
+        expected.keySet().stream()
+            // computed where it is not stored
+            .filter(key -> !shapes.containsKey(key) && !key.equals("pos_embed"))
+            .toList();
+    var leftOver = shapes.keySet().stream().filter(key -> !expected.containsKey(key)).toList();
+    try {
+      var sampling = SamplingDefaults.of(checkpoint, config);
       return new ModelFile(
-          config,
-          layout,
-          origin,
-          SamplingDefaults.of(checkpoint, config),
-          classNames(checkpoint),
-          List.copyOf(missing),
-          leftOver);
-    } catch (IllegalArgumentException | ArithmeticException | ParameterException e) {
-      throw new CheckpointException(blamed, e.getMessage(), e);
+          config, layout, origin, sampling, classNames(checkpoint), missing, leftOver);
+    } catch (IllegalArgumentException e) {
+      throw new CheckpointException(checkpoint.name(), e.getMessage(), e);
     }
   }
 
-  /** A wrong shape, with a guess at the published size that the file is. */
-  private static String mismatch(
-      String key, Shape found, Shape expected, SequencedMap<String, Shape> shapes) {
-    var text = "tensor " + key + " is " + found + ", the description says " + expected;
+  /** The published network that all shapes fit, as a question, where they do not fit this one. */
+  private static String guess(SequencedMap<String, Shape> shapes) {
     try {
-      return text + "; is this " + DiTLayouts.infer(shapes, 0, 32).name() + "?";
-    } catch (RuntimeException e) {
-      return text;
+      var config = DiTLayouts.infer(shapes, 0, 32);
+      boolean fits =
+          config.stateDict().entrySet().stream()
+              .allMatch(
+                  entry ->
+                      entry
+                          .getValue()
+                          .equals(shapes.getOrDefault(entry.getKey(), entry.getValue())));
+      return fits ? "; is this " + config.name() + "?" : "";
+    } catch (IllegalArgumentException | ParameterException e) {
+      return "";
     }
   }
 
@@ -255,24 +217,15 @@ public record ModelFile(
     if (!missing.isEmpty()) {
       throw new CheckpointException(
           checkpoint.name(),
-          "tensor "
-              + missing.getFirst()
-              + " is missing"
-              + others(missing)
-              + "; a "
-              + config.name()
-              + " has it");
+          "tensor %s is missing%s; %s has it"
+              .formatted(missing.getFirst(), others(missing), config.name()));
     }
     if (!leftOver.isEmpty()) {
       throw new CheckpointException(
           checkpoint.name(),
-          "tensor "
-              + leftOver.getFirst()
-              + " is left over"
-              + others(leftOver)
-              + "; "
-              + config.name()
-              + " has no such tensor");
+          "tensor %s is left over%s; %s has no such tensor"
+              .formatted(
+                  CheckpointException.show(leftOver.getFirst()), others(leftOver), config.name()));
     }
     Parameters parameters = new CheckpointParameters(checkpoint);
     try {
@@ -285,7 +238,9 @@ public record ModelFile(
         default -> throw new IllegalStateException("no network for " + config.model());
       };
     } catch (ParameterException e) {
-      throw new CheckpointException(checkpoint.name(), e.getMessage(), e);
+      throw e.getCause() instanceof CheckpointException named
+          ? named
+          : new CheckpointException(checkpoint.name(), e.getMessage(), e);
     }
   }
 
@@ -293,12 +248,16 @@ public record ModelFile(
     return keys.size() == 1 ? "" : " and " + (keys.size() - 1) + " more";
   }
 
-  /** The element types in the file, most elements first, for people. */
+  /** The element types in the file, that of most elements first, for people. */
   public static List<String> dtypes(Checkpoint checkpoint) {
-    return checkpoint.tensors().values().stream()
-        .map(TensorInfo::dtype)
-        .distinct()
-        .map(Enum::name)
+    Map<DType, Long> elements =
+        checkpoint.tensors().values().stream()
+            .collect(
+                Collectors.groupingBy(
+                    TensorInfo::dtype, Collectors.summingLong(info -> info.shape().size())));
+    return elements.entrySet().stream()
+        .sorted(Map.Entry.<DType, Long>comparingByValue().reversed())
+        .map(entry -> entry.getKey().name())
         .toList();
   }
 }

@@ -41,6 +41,9 @@ public record SamplingDefaults(
     int guidanceChannels,
     int nullClass) {
 
+  /** The longest published schedules have 4000 steps; their β are held on the heap. */
+  private static final int MAX_TRAIN_STEPS = 1 << 16;
+
   /** What the checkpoint's metadata say, else what DiT's own scripts do. */
   static SamplingDefaults of(Checkpoint checkpoint, NetworkConfig config) {
     var dit = (DiTConfig) config;
@@ -70,7 +73,7 @@ public record SamplingDefaults(
         "ddpm",
         250,
         config.nullClass() ? 4 : 1,
-        3,
+        Math.min(3, config.inChannels()),
         config.nullClass() ? config.numClasses() : -1);
   }
 
@@ -84,21 +87,57 @@ public record SamplingDefaults(
       throw new JsonException("key 'time' is '" + time + "', expected '0..999'");
     }
     boolean latent = space.equals("latent");
-    int nullClass = json.integer("null_class", config.nullClass() ? config.numClasses() : -1);
-    return new SamplingDefaults(
-        latent,
-        json.string("schedule", "linear"),
-        json.integer("steps", 1000),
-        json.string("prediction", "epsilon").equals("epsilon")
-            ? Prediction.EPSILON
-            : Prediction.X_0,
-        variance(json.string("variance", config.learnSigma() ? "learned_range" : "fixed_large")),
-        json.bool("clip_denoised", !latent),
-        "ddim",
-        50,
-        nullClass < 0 ? 1 : json.number("guidance", 1),
-        0,
-        nullClass);
+    int trainSteps = bounded(json, "steps", 1000, 1, MAX_TRAIN_STEPS);
+    int nullClass =
+        bounded(
+            json,
+            "null_class",
+            config.nullClass() ? config.numClasses() : -1,
+            -1,
+            config.labels() - 1);
+    double guidance = json.number("guidance", 1);
+    if (Math.abs(guidance) > ImageRequest.MAX_GUIDANCE) {
+      throw new JsonException(
+          "key 'guidance' is "
+              + guidance
+              + ", expected a number up to "
+              + ImageRequest.MAX_GUIDANCE);
+    }
+    var defaults =
+        new SamplingDefaults(
+            latent,
+            json.string("schedule", "linear"),
+            trainSteps,
+            prediction(json.string("prediction", "epsilon")),
+            variance(
+                json.string("variance", config.learnSigma() ? "learned_range" : "fixed_large")),
+            json.bool("clip_denoised", !latent),
+            "ddim",
+            Math.min(50, trainSteps),
+            nullClass < 0 ? 1 : guidance,
+            0,
+            nullClass);
+    defaults.noiseSchedule(); // an unknown one is an error of the file, not of a request
+    return defaults;
+  }
+
+  private static int bounded(JsonObject json, String key, int otherwise, int least, int most) {
+    int value = json.integer(key, otherwise);
+    if (value < least || value > most) {
+      throw new JsonException(
+          "key '" + key + "' is " + value + ", expected " + least + " to " + most);
+    }
+    return value;
+  }
+
+  private static Prediction prediction(String name) {
+    return switch (name) {
+      case "epsilon" -> Prediction.EPSILON;
+      case "x_0" -> Prediction.X_0;
+      default ->
+          throw new JsonException(
+              "key 'prediction' is '" + name + "', expected 'epsilon' or 'x_0'");
+    };
   }
 
   private static Variance variance(String name) {
@@ -120,8 +159,8 @@ public record SamplingDefaults(
       case "linear" -> NoiseSchedule.linear(trainSteps);
       case "cosine", "squaredcos_cap_v2" -> NoiseSchedule.cosine(trainSteps);
       default ->
-          throw new IllegalArgumentException(
-              "schedule '" + schedule + "' is unknown: there are linear and cosine");
+          throw new JsonException(
+              "key 'schedule' is '" + schedule + "', expected 'linear' or 'cosine'");
     };
   }
 }

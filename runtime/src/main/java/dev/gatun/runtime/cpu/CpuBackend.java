@@ -25,6 +25,7 @@ final class CpuBackend implements Backend {
   private final FlashAttention attention;
   private final LayerNorm layerNorm;
   private final Elementwise elementwise;
+  private final OperatorEvent event = new OperatorEvent();
 
   CpuBackend(int threads) {
     team = new ThreadTeam(threads);
@@ -36,6 +37,7 @@ final class CpuBackend implements Backend {
     attention = new FlashAttention(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
+    WarmUp.start();
   }
 
   @Override
@@ -80,7 +82,9 @@ final class CpuBackend implements Backend {
   @Override
   public void copy(Tensor from, Tensor to) {
     OperatorChecks.copy(device(), from, to);
+    event.begin();
     HostMovement.copy(from, to);
+    record("copy", to);
   }
 
   @Override
@@ -98,13 +102,17 @@ final class CpuBackend implements Backend {
   @Override
   public void patchify(Tensor x, int patch, Tensor out) {
     OperatorChecks.patchify(device(), x, patch, out);
+    event.begin();
     HostMovement.patchify(x, patch, out);
+    record("patchify", out);
   }
 
   @Override
   public void unpatchify(Tensor x, int patch, Tensor out) {
     OperatorChecks.unpatchify(device(), x, patch, out);
+    event.begin();
     HostMovement.unpatchify(x, patch, out);
+    record("unpatchify", out);
   }
 
   @Override
@@ -124,56 +132,85 @@ final class CpuBackend implements Backend {
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
     OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
     var packed = Checks.packed("linear", weight, PackedWeight.class, name());
+    event.begin();
     gemm.linear(x, packed, epilogue, gate, residual, out);
+    record("linear", out);
   }
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     OperatorChecks.attention(device(), q, k, v, spec, out);
+    event.begin();
     attention.attention(q, k, v, spec, out);
+    record("attention", out);
   }
 
   @Override
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
     OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    event.begin();
     layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
+    record("layerNorm", out);
   }
 
   @Override
   public void activate(Activation activation, Tensor x, Tensor out) {
     OperatorChecks.activate(device(), activation, x, out);
+    event.begin();
     elementwise.activate(activation, x, out);
+    record("activate", out);
   }
 
   @Override
   public void add(Tensor x, Tensor y, Tensor out) {
     OperatorChecks.add(device(), x, y, out);
+    event.begin();
     elementwise.add(x, y, out);
+    record("add", out);
   }
 
   @Override
   public void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out) {
     OperatorChecks.multiplyAdd(device(), x, y, z, out);
+    event.begin();
     elementwise.multiplyAdd(x, y, z, out);
+    record("multiplyAdd", out);
   }
 
   @Override
   public void combine(double a, Tensor x, double b, Tensor y, Tensor out) {
     OperatorChecks.combine(device(), x, y, out);
+    event.begin();
     elementwise.combine((float) a, x, (float) b, y, out);
+    record("combine", out);
   }
 
   @Override
   public void clamp(Tensor x, double low, double high, Tensor out) {
     OperatorChecks.clamp(device(), x, low, high, out);
+    event.begin();
     elementwise.clamp(x, (float) low, (float) high, out);
+    record("clamp", out);
   }
 
   @Override
   public void exp(double a, Tensor x, double b, Tensor out) {
     OperatorChecks.exp(device(), x, out);
+    event.begin();
     elementwise.exp((float) a, x, (float) b, out);
+    record("exp", out);
+  }
+
+  /** Ends the event of an operator; does nothing unless a recording is on. */
+  private void record(String operator, Tensor out) {
+    event.end();
+    if (event.shouldCommit()) {
+      event.operator = operator;
+      event.rows = out.shape().rows();
+      event.columns = out.shape().cols();
+      event.commit();
+    }
   }
 
   @Override

@@ -28,6 +28,8 @@ final class FlashAttention implements ThreadTeam.Work {
   /** Keys of a block: their scores fill most of the first-level cache. */
   private static final int KEYS = MicroKernel.DEPTH / 2;
 
+  private static final float[] ZEROS = new float[QUERIES];
+
   private final ThreadTeam team;
   private final Scratch[] scratch;
 
@@ -209,7 +211,12 @@ final class FlashAttention implements ThreadTeam.Work {
       for (int j = 0; j < block; j += MicroKernel.ROWS) {
         int at = piece * pieceFloats() + keyRow(key + j, perRow, depth);
         int rows = Math.min(MicroKernel.ROWS, block - j);
-        MicroKernel.multiply(packed, at, panel, from, depth, work, j * QUERIES, piece == 0, rows);
+        int to = j * QUERIES;
+        if (piece == 0) {
+          MicroKernel.multiply(packed, at, panel, from, depth, ZEROS, 0, 0, work, to, rows);
+        } else {
+          MicroKernel.multiply(packed, at, panel, from, depth, work, to, QUERIES, work, to, rows);
+        }
       }
     }
   }
@@ -266,8 +273,13 @@ final class FlashAttention implements ThreadTeam.Work {
     for (int c = 0; c < size; c += MicroKernel.ROWS) {
       int rows = Math.min(MicroKernel.ROWS, size - c);
       int from = at + c * MicroKernel.STRIDE;
-      MicroKernel.multiply(
-          packed, from, panel, weights, block, work, o + c * QUERIES, key == 0, rows);
+      int to = o + c * QUERIES;
+      if (key == 0) {
+        MicroKernel.multiply(packed, from, panel, weights, block, ZEROS, 0, 0, work, to, rows);
+      } else {
+        MicroKernel.multiply(
+            packed, from, panel, weights, block, work, to, QUERIES, work, to, rows);
+      }
     }
   }
 

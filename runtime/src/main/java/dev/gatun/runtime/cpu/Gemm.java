@@ -3,6 +3,7 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -42,6 +43,7 @@ final class Gemm implements ThreadTeam.Work {
   private int panelCount;
   private MemorySegment panels;
   private int rowParts;
+  private float[] bias = new float[0];
   private final TileEpilogue epilogue = new TileEpilogue();
 
   Gemm(ThreadTeam team, Scratch[] scratch) {
@@ -54,11 +56,26 @@ final class Gemm implements ThreadTeam.Work {
     xStride = x.rowStride();
     rows = Math.toIntExact(x.shape().rows());
     in = weight.in();
-    panels = weight.panels();
+    panels = weight.panels("linear");
     panelCount = PackedWeight.panelCount(weight.out());
-    epilogue.set(e.bias(), e.activation(), gate, residual, out, weight.out());
+    copyBias(e.bias(), weight.out());
+    epilogue.set(e.activation(), gate, residual, out, weight.out());
     rowParts = rowParts(Math.ceilDiv(rows, MicroKernel.ROWS), panelCount, team.size());
     team.run(this);
+  }
+
+  /** The bias, or zeros, for all columns of all panels. */
+  private void copyBias(Tensor from, int count) {
+    int padded = panelCount * MicroKernel.WIDTH;
+    if (bias.length < padded) {
+      bias = new float[padded];
+    }
+    int filled = 0;
+    if (from != null) {
+      MemorySegment.copy(from.segment(), Tensor.FLOAT, 0, bias, 0, count);
+      filled = count;
+    }
+    Arrays.fill(bias, filled, padded, 0f);
   }
 
   /**
@@ -152,7 +169,15 @@ final class Gemm implements ThreadTeam.Work {
         int height = Math.min(MicroKernel.ROWS, count - r);
         int at = (piece * BLOCK + r) * MicroKernel.STRIDE;
         int tile = pieces == 1 ? 0 : ((p - panel) * BLOCK + r) * MicroKernel.WIDTH;
-        MicroKernel.multiply(a, at, panels, from, depth, c, tile, piece == 0, height);
+        // The sums begin with the bias, which costs nothing, and go on with what the piece before
+        // left.
+        if (piece == 0) {
+          int column = p * MicroKernel.WIDTH;
+          MicroKernel.multiply(a, at, panels, from, depth, bias, column, 0, c, tile, height);
+        } else {
+          MicroKernel.multiply(
+              a, at, panels, from, depth, c, tile, MicroKernel.WIDTH, c, tile, height);
+        }
         if (last) {
           epilogue.store(c, tile, height, row + r, p * MicroKernel.WIDTH);
         }

@@ -72,6 +72,7 @@ final class LayerNorm implements ThreadTeam.Work {
     float[] offset = scratch[worker].floats(2, padded);
     float[] lanes = scratch[worker].floats(3, Lanes.COUNT);
     int end = ThreadTeam.begin(rows, worker + 1, workers);
+    int loaded = -1; // the sample whose modulation the buffers hold
     for (int r = ThreadTeam.begin(rows, worker, workers); r < end; r++) {
       MemorySegment.copy(x, Tensor.FLOAT, (long) r * xStride * Float.BYTES, row, 0, columns);
       Arrays.fill(row, columns, padded, 0f);
@@ -85,8 +86,12 @@ final class LayerNorm implements ThreadTeam.Work {
         multiplyAdd(row, factor, 0f, offset, padded);
       }
       if (shift != null) {
-        load(scale, (long) (r / rowsPerModulation) * scaleStride, factor);
-        load(shift, (long) (r / rowsPerModulation) * shiftStride, offset);
+        int sample = r / rowsPerModulation;
+        if (sample != loaded) {
+          load(scale, (long) sample * scaleStride, factor);
+          load(shift, (long) sample * shiftStride, offset);
+          loaded = gamma == null ? sample : -1; // with an affine the buffers hold that next
+        }
         multiplyAdd(row, factor, 1f, offset, padded);
       }
       MemorySegment.copy(row, 0, out, Tensor.FLOAT, (long) r * outStride * Float.BYTES, columns);

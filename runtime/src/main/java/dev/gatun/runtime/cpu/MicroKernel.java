@@ -43,16 +43,18 @@ final class MicroKernel {
   private MicroKernel() {}
 
   /**
-   * {@code C = A·B} or {@code C += A·B} for up to {@link #ROWS} rows.
+   * {@code C = start + A·B} for up to {@link #ROWS} rows.
    *
    * @param a rows of A, {@link #STRIDE} apart
    * @param at index of the first element of A
    * @param b panel of B, {@code [k][WIDTH]}
    * @param from byte offset of the panel
    * @param k length of the products, up to {@link #DEPTH}
+   * @param start where the sums begin: a row for all of them, such as a bias, or C itself to go on
+   * @param begin index of the first element of it
+   * @param step distance between its rows: 0 for one row, else {@link #WIDTH}
    * @param c tile of C, rows {@link #WIDTH} apart
    * @param to index of the first element of C
-   * @param first whether to begin with zero rather than with what C holds
    * @param rows how many rows, at least 1
    */
   static void multiply(
@@ -61,14 +63,16 @@ final class MicroKernel {
       MemorySegment b,
       long from,
       int k,
+      float[] start,
+      int begin,
+      int step,
       float[] c,
       int to,
-      boolean first,
       int rows) {
     if (rows == 12) {
-      tile12(a, at, b, from, k, c, to, first);
+      tile12(a, at, b, from, k, start, begin, step, c, to);
     } else {
-      multiplyFew(a, at, b, from, k, c, to, first, rows);
+      multiplyFew(a, at, b, from, k, start, begin, step, c, to, rows);
     }
   }
 
@@ -78,64 +82,61 @@ final class MicroKernel {
       MemorySegment b,
       long from,
       int k,
+      float[] start,
+      int begin,
+      int step,
       float[] c,
       int to,
-      boolean first,
       int rows) {
-    int r = 0;
     if (ROWS == 6 && rows == 6) {
-      tile6(a, at, b, from, k, c, to, first);
+      tile6(a, at, b, from, k, start, begin, step, c, to);
       return;
     }
+    int r = 0;
     for (; r + 4 <= rows; r += 4) {
-      tile4(a, at + r * STRIDE, b, from, k, c, to + r * WIDTH, first);
+      tile4(a, at + r * STRIDE, b, from, k, start, begin + r * step, step, c, to + r * WIDTH);
     }
     for (; r < rows; r++) {
-      tile1(a, at + r * STRIDE, b, from, k, c, to + r * WIDTH, first);
+      tile1(a, at + r * STRIDE, b, from, k, start, begin + r * step, step, c, to + r * WIDTH);
     }
   }
 
   /** 12 rows by two vectors. */
   private static void tile12(
-      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
-    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
-    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
-    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
-    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
-    FloatVector c4 = FloatVector.zero(S), d4 = FloatVector.zero(S);
-    FloatVector c5 = FloatVector.zero(S), d5 = FloatVector.zero(S);
-    FloatVector c6 = FloatVector.zero(S), d6 = FloatVector.zero(S);
-    FloatVector c7 = FloatVector.zero(S), d7 = FloatVector.zero(S);
-    FloatVector c8 = FloatVector.zero(S), d8 = FloatVector.zero(S);
-    FloatVector c9 = FloatVector.zero(S), d9 = FloatVector.zero(S);
-    FloatVector c10 = FloatVector.zero(S), d10 = FloatVector.zero(S);
-    FloatVector c11 = FloatVector.zero(S), d11 = FloatVector.zero(S);
-    if (!first) {
-      c0 = FloatVector.fromArray(S, c, to);
-      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
-      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
-      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
-      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
-      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
-      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
-      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
-      c4 = FloatVector.fromArray(S, c, to + 4 * WIDTH);
-      d4 = FloatVector.fromArray(S, c, to + 4 * WIDTH + Lanes.COUNT);
-      c5 = FloatVector.fromArray(S, c, to + 5 * WIDTH);
-      d5 = FloatVector.fromArray(S, c, to + 5 * WIDTH + Lanes.COUNT);
-      c6 = FloatVector.fromArray(S, c, to + 6 * WIDTH);
-      d6 = FloatVector.fromArray(S, c, to + 6 * WIDTH + Lanes.COUNT);
-      c7 = FloatVector.fromArray(S, c, to + 7 * WIDTH);
-      d7 = FloatVector.fromArray(S, c, to + 7 * WIDTH + Lanes.COUNT);
-      c8 = FloatVector.fromArray(S, c, to + 8 * WIDTH);
-      d8 = FloatVector.fromArray(S, c, to + 8 * WIDTH + Lanes.COUNT);
-      c9 = FloatVector.fromArray(S, c, to + 9 * WIDTH);
-      d9 = FloatVector.fromArray(S, c, to + 9 * WIDTH + Lanes.COUNT);
-      c10 = FloatVector.fromArray(S, c, to + 10 * WIDTH);
-      d10 = FloatVector.fromArray(S, c, to + 10 * WIDTH + Lanes.COUNT);
-      c11 = FloatVector.fromArray(S, c, to + 11 * WIDTH);
-      d11 = FloatVector.fromArray(S, c, to + 11 * WIDTH + Lanes.COUNT);
-    }
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] start,
+      int begin,
+      int step,
+      float[] c,
+      int to) {
+    var c0 = FloatVector.fromArray(S, start, begin);
+    var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
+    var c1 = FloatVector.fromArray(S, start, begin + 1 * step);
+    var d1 = FloatVector.fromArray(S, start, begin + 1 * step + Lanes.COUNT);
+    var c2 = FloatVector.fromArray(S, start, begin + 2 * step);
+    var d2 = FloatVector.fromArray(S, start, begin + 2 * step + Lanes.COUNT);
+    var c3 = FloatVector.fromArray(S, start, begin + 3 * step);
+    var d3 = FloatVector.fromArray(S, start, begin + 3 * step + Lanes.COUNT);
+    var c4 = FloatVector.fromArray(S, start, begin + 4 * step);
+    var d4 = FloatVector.fromArray(S, start, begin + 4 * step + Lanes.COUNT);
+    var c5 = FloatVector.fromArray(S, start, begin + 5 * step);
+    var d5 = FloatVector.fromArray(S, start, begin + 5 * step + Lanes.COUNT);
+    var c6 = FloatVector.fromArray(S, start, begin + 6 * step);
+    var d6 = FloatVector.fromArray(S, start, begin + 6 * step + Lanes.COUNT);
+    var c7 = FloatVector.fromArray(S, start, begin + 7 * step);
+    var d7 = FloatVector.fromArray(S, start, begin + 7 * step + Lanes.COUNT);
+    var c8 = FloatVector.fromArray(S, start, begin + 8 * step);
+    var d8 = FloatVector.fromArray(S, start, begin + 8 * step + Lanes.COUNT);
+    var c9 = FloatVector.fromArray(S, start, begin + 9 * step);
+    var d9 = FloatVector.fromArray(S, start, begin + 9 * step + Lanes.COUNT);
+    var c10 = FloatVector.fromArray(S, start, begin + 10 * step);
+    var d10 = FloatVector.fromArray(S, start, begin + 10 * step + Lanes.COUNT);
+    var c11 = FloatVector.fromArray(S, start, begin + 11 * step);
+    var d11 = FloatVector.fromArray(S, start, begin + 11 * step + Lanes.COUNT);
     long offset = from;
     for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
       var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
@@ -205,27 +206,28 @@ final class MicroKernel {
 
   /** 6 rows by two vectors. */
   private static void tile6(
-      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
-    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
-    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
-    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
-    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
-    FloatVector c4 = FloatVector.zero(S), d4 = FloatVector.zero(S);
-    FloatVector c5 = FloatVector.zero(S), d5 = FloatVector.zero(S);
-    if (!first) {
-      c0 = FloatVector.fromArray(S, c, to);
-      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
-      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
-      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
-      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
-      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
-      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
-      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
-      c4 = FloatVector.fromArray(S, c, to + 4 * WIDTH);
-      d4 = FloatVector.fromArray(S, c, to + 4 * WIDTH + Lanes.COUNT);
-      c5 = FloatVector.fromArray(S, c, to + 5 * WIDTH);
-      d5 = FloatVector.fromArray(S, c, to + 5 * WIDTH + Lanes.COUNT);
-    }
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] start,
+      int begin,
+      int step,
+      float[] c,
+      int to) {
+    var c0 = FloatVector.fromArray(S, start, begin);
+    var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
+    var c1 = FloatVector.fromArray(S, start, begin + 1 * step);
+    var d1 = FloatVector.fromArray(S, start, begin + 1 * step + Lanes.COUNT);
+    var c2 = FloatVector.fromArray(S, start, begin + 2 * step);
+    var d2 = FloatVector.fromArray(S, start, begin + 2 * step + Lanes.COUNT);
+    var c3 = FloatVector.fromArray(S, start, begin + 3 * step);
+    var d3 = FloatVector.fromArray(S, start, begin + 3 * step + Lanes.COUNT);
+    var c4 = FloatVector.fromArray(S, start, begin + 4 * step);
+    var d4 = FloatVector.fromArray(S, start, begin + 4 * step + Lanes.COUNT);
+    var c5 = FloatVector.fromArray(S, start, begin + 5 * step);
+    var d5 = FloatVector.fromArray(S, start, begin + 5 * step + Lanes.COUNT);
     long offset = from;
     for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
       var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
@@ -265,21 +267,24 @@ final class MicroKernel {
 
   /** 4 rows by two vectors. */
   private static void tile4(
-      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
-    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
-    FloatVector c1 = FloatVector.zero(S), d1 = FloatVector.zero(S);
-    FloatVector c2 = FloatVector.zero(S), d2 = FloatVector.zero(S);
-    FloatVector c3 = FloatVector.zero(S), d3 = FloatVector.zero(S);
-    if (!first) {
-      c0 = FloatVector.fromArray(S, c, to);
-      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
-      c1 = FloatVector.fromArray(S, c, to + 1 * WIDTH);
-      d1 = FloatVector.fromArray(S, c, to + 1 * WIDTH + Lanes.COUNT);
-      c2 = FloatVector.fromArray(S, c, to + 2 * WIDTH);
-      d2 = FloatVector.fromArray(S, c, to + 2 * WIDTH + Lanes.COUNT);
-      c3 = FloatVector.fromArray(S, c, to + 3 * WIDTH);
-      d3 = FloatVector.fromArray(S, c, to + 3 * WIDTH + Lanes.COUNT);
-    }
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] start,
+      int begin,
+      int step,
+      float[] c,
+      int to) {
+    var c0 = FloatVector.fromArray(S, start, begin);
+    var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
+    var c1 = FloatVector.fromArray(S, start, begin + 1 * step);
+    var d1 = FloatVector.fromArray(S, start, begin + 1 * step + Lanes.COUNT);
+    var c2 = FloatVector.fromArray(S, start, begin + 2 * step);
+    var d2 = FloatVector.fromArray(S, start, begin + 2 * step + Lanes.COUNT);
+    var c3 = FloatVector.fromArray(S, start, begin + 3 * step);
+    var d3 = FloatVector.fromArray(S, start, begin + 3 * step + Lanes.COUNT);
     long offset = from;
     for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
       var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
@@ -307,14 +312,20 @@ final class MicroKernel {
     d3.intoArray(c, to + 3 * WIDTH + Lanes.COUNT);
   }
 
-  /** 1 rows by two vectors. */
+  /** 1 row by two vectors. */
   private static void tile1(
-      float[] a, int at, MemorySegment b, long from, int k, float[] c, int to, boolean first) {
-    FloatVector c0 = FloatVector.zero(S), d0 = FloatVector.zero(S);
-    if (!first) {
-      c0 = FloatVector.fromArray(S, c, to);
-      d0 = FloatVector.fromArray(S, c, to + Lanes.COUNT);
-    }
+      float[] a,
+      int at,
+      MemorySegment b,
+      long from,
+      int k,
+      float[] start,
+      int begin,
+      int step,
+      float[] c,
+      int to) {
+    var c0 = FloatVector.fromArray(S, start, begin);
+    var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
     long offset = from;
     for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
       var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);

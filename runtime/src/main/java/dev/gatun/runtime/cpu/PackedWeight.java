@@ -83,8 +83,15 @@ final class PackedWeight implements Weight {
     return in;
   }
 
-  /** The panels, {@code [panels][in][WIDTH]}. */
-  MemorySegment panels() {
+  /**
+   * The panels, {@code [panels][in][WIDTH]}.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  MemorySegment panels(String operator) {
+    if (!panels.isAlive()) {
+      throw new IllegalStateException(operator + ": weight [" + out + ", " + in + "] is closed");
+    }
     return panels.segment();
   }
 

@@ -59,8 +59,12 @@ final class ThreadTeam implements AutoCloseable {
       next.run(0, size());
     } finally {
       // Also after a failure: the others still write into the caller's tensors.
-      while (pending.get() != 0) {
-        Thread.onSpinWait();
+      for (int spin = 0; pending.get() != 0; spin++) {
+        if (spin < SPINS) {
+          Thread.onSpinWait();
+        } else {
+          Thread.yield(); // a helper has lost its processor to somebody: do not take ours as well
+        }
       }
       work = null;
     }

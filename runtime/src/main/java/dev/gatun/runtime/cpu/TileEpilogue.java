@@ -8,15 +8,14 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * What happens to a finished tile of a product while it is in the first-level cache: {@code out =
- * residual + gate ⊙ activation(tile + bias)}. One short pass per part, each a small method that
- * compiles early; a column is always treated by the same code, so batch and threads do not change
- * its bits.
+ * residual + gate ⊙ activation(tile)}, whose sums began with the bias. One short pass per part,
+ * each a small method that compiles early; a column is always treated by the same code, so batch
+ * and threads do not change its bits.
  */
 final class TileEpilogue {
   private static final VectorSpecies<Float> S = Lanes.F32;
   private static final int WIDTH = MicroKernel.WIDTH;
 
-  private MemorySegment bias;
   private Activation activation;
   private MemorySegment gate;
   private int gateStride;
@@ -28,9 +27,7 @@ final class TileEpilogue {
   private int outStride;
   private int columns;
 
-  void set(
-      Tensor bias, Activation activation, Tensor gate, Tensor residual, Tensor out, int columns) {
-    this.bias = bias == null ? null : bias.segment();
+  void set(Activation activation, Tensor gate, Tensor residual, Tensor out, int columns) {
     this.activation = activation;
     this.gate = gate == null ? null : gate.segment();
     if (gate != null) {
@@ -56,9 +53,6 @@ final class TileEpilogue {
       storeTail(c, tile, height, row, column);
       return;
     }
-    if (bias != null) {
-      addBias(c, tile, height, bias, (long) column * Float.BYTES);
-    }
     Pointwise.activate(activation, c, tile, height * WIDTH);
     for (int r = 0; r < height; r++) {
       int at = tile + r * WIDTH;
@@ -73,15 +67,6 @@ final class TileEpilogue {
       } else {
         store(c, at, out, to);
       }
-    }
-  }
-
-  private static void addBias(float[] c, int tile, int height, MemorySegment bias, long from) {
-    var p = FloatVector.fromMemorySegment(S, bias, from, Lanes.LE);
-    var q = FloatVector.fromMemorySegment(S, bias, from + Lanes.BYTES, Lanes.LE);
-    for (int at = tile; at < tile + height * WIDTH; at += WIDTH) {
-      FloatVector.fromArray(S, c, at).add(p).intoArray(c, at);
-      FloatVector.fromArray(S, c, at + Lanes.COUNT).add(q).intoArray(c, at + Lanes.COUNT);
     }
   }
 
@@ -113,9 +98,6 @@ final class TileEpilogue {
     int count = columns - column;
     for (int r = 0; r < height; r++) {
       int at = tile + r * WIDTH;
-      for (int i = 0; bias != null && i < count; i++) {
-        c[at + i] += element(bias, 0, column + i);
-      }
       Pointwise.activate(activation, c, at, WIDTH);
       for (int i = 0; i < count; i++) {
         float value = c[at + i];
