@@ -3,9 +3,6 @@ module dev.gatun.cli {
   requires dev.gatun.models;
   requires info.picocli;
 
-  opens dev.gatun.cli to
-      info.picocli;
-
   provides System.LoggerFinder with
       dev.gatun.cli.PlainLoggerFinder;
 }

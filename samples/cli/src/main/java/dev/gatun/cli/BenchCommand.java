@@ -16,20 +16,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
-import picocli.CommandLine;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import java.util.SequencedMap;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
 
 /** Times the evaluation of a network. */
-@CommandLine.Command(
-    name = "bench",
-    description = {
-      "Time the evaluation of a network.",
-      "The first evaluation is reported apart, and further ones within the first second,"
-          + " while the JVM still compiles, are not counted."
-    },
-    sortOptions = false)
 final class BenchCommand implements Command {
   private static final long WARM_UP_NANOS = 1_000_000_000;
   private static final int MOST_STEPS = 1_000_000;
@@ -37,34 +28,6 @@ final class BenchCommand implements Command {
   private static final double MIB = 1 << 20;
 
   private final Main main;
-
-  @Parameters(
-      index = "0",
-      arity = "0..1",
-      paramLabel = "MODEL",
-      description =
-          "A published size with random weights, such as DiT-XL/2, a checkpoint file, or a bundled"
-              + " model. Default: "
-              + ModelSource.DEFAULT
-              + ".")
-  private String model = ModelSource.DEFAULT;
-
-  @Option(
-      names = "--batch",
-      paramLabel = "N",
-      description = "How many samples are evaluated together. Default: 1.")
-  private int batch = 1;
-
-  @Mixin private ComputeOptions compute = new ComputeOptions();
-
-  @Option(
-      names = "--steps",
-      paramLabel = "N",
-      description = "How many evaluations are timed. Default: 10.")
-  private int steps = 10;
-
-  @Option(names = "--json", description = "Print a JSON object.")
-  private boolean json;
 
   BenchCommand(Main main) {
     this.main = main;
@@ -75,6 +38,14 @@ final class BenchCommand implements Command {
 
   /** How long evaluations took, in seconds, and what memory they grew by, in bytes. */
   private record Timing(double first, double[] sorted, Long growth) {
+    double min() {
+      return sorted[0];
+    }
+
+    double max() {
+      return sorted[sorted.length - 1];
+    }
+
     double median() {
       int middle = sorted.length / 2;
       return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
@@ -82,24 +53,61 @@ final class BenchCommand implements Command {
   }
 
   @Override
-  public void run() throws IOException, InterruptedException {
-    within("--batch", batch, MOST_BATCH);
-    within("--steps", steps, MOST_STEPS);
-    try (var backend = compute.open()) {
-      var candidate = load(backend);
+  public CommandSpec spec() {
+    var spec =
+        Command.spec(
+                "bench",
+                "Time the evaluation of a network.",
+                "The first evaluation is reported apart, and further ones within the first second,"
+                    + " while the JVM still compiles, are not counted.")
+            .addPositional(
+                Command.parameter(
+                    "MODEL",
+                    false,
+                    "A published size with random weights, such as DiT-XL/2, a checkpoint file, or"
+                        + " a bundled model. Default: "
+                        + ModelSource.DEFAULT
+                        + "."))
+            .addOption(
+                Command.option(
+                    "--batch",
+                    "N",
+                    Integer.class,
+                    "How many samples are evaluated together. Default: 1."));
+    ComputeOptions.addTo(spec);
+    return spec.addOption(
+            Command.option(
+                "--steps", "N", Integer.class, "How many evaluations are timed. Default: 10."))
+        .addOption(Command.flag("--json", "Print a JSON object."));
+  }
+
+  @Override
+  public void run(ParseResult arguments) throws IOException, InterruptedException {
+    int batch = number(arguments, "--batch", 1, MOST_BATCH);
+    int steps = number(arguments, "--steps", 10, MOST_STEPS);
+    try (var backend = ComputeOptions.open(arguments)) {
+      var candidate = load(arguments.matchedPositionalValue(0, ModelSource.DEFAULT), backend);
       try (var network = candidate.network) {
-        report(candidate.name, network, backend, time(network));
+        var timing = time(network, batch, steps);
+        var members = members(candidate, batch, backend, timing);
+        if (arguments.hasMatchedOption("--json")) {
+          main.print(members);
+        } else {
+          report(members, backend, timing);
+        }
       }
     }
   }
 
-  private static void within(String option, int value, int most) {
+  private static int number(ParseResult arguments, String option, int otherwise, int most) {
+    int value = arguments.matchedOptionValue(option, otherwise);
     if (value < 1 || value > most) {
       throw CommandException.usage(option + " is " + value + ", expected 1 to " + most);
     }
+    return value;
   }
 
-  private Candidate load(Backend backend) throws CheckpointException {
+  private static Candidate load(String model, Backend backend) throws CheckpointException {
     var preset = DiTConfig.preset(model);
     if (preset.isPresent()) {
       var config = preset.get();
@@ -121,7 +129,7 @@ final class BenchCommand implements Command {
     }
   }
 
-  private Timing time(Network network) throws InterruptedException {
+  private static Timing time(Network network, int batch, int steps) throws InterruptedException {
     try (var trial = network.trial(batch)) {
       long start = System.nanoTime();
       trial.run();
@@ -149,40 +157,42 @@ final class BenchCommand implements Command {
     evaluation.run();
   }
 
-  private void report(String name, Network network, Backend backend, Timing timing) {
+  private static SequencedMap<String, Json> members(
+      Candidate candidate, int batch, Backend backend, Timing timing) {
     double median = timing.median();
-    double gflops = 2.0 * network.config().multiplyAdds(batch) / median / 1e9;
+    double gflops = 2.0 * candidate.network.config().multiplyAdds(batch) / median / 1e9;
     var members = new LinkedHashMap<String, Json>();
-    members.put("model", new JsonString(name));
+    members.put("model", new JsonString(candidate.name));
     members.put("device", new JsonString(backend.device().toString()));
     members.put("backend", new JsonString(backend.name()));
     members.put("dtype", new JsonString("f32"));
     members.put("threads", JsonNumber.of(backend.threads()));
     members.put("batch", JsonNumber.of(batch));
-    members.put("steps", JsonNumber.of(steps));
+    members.put("steps", JsonNumber.of(timing.sorted.length));
     members.put("median_s", Seconds.json(median));
-    members.put("min_s", Seconds.json(timing.sorted[0]));
-    members.put("max_s", Seconds.json(timing.sorted[steps - 1]));
+    members.put("min_s", Seconds.json(timing.min()));
+    members.put("max_s", Seconds.json(timing.max()));
     members.put("first_step_s", Seconds.json(timing.first));
     members.put("gflops", JsonNumber.of(Math.round(gflops * 100) / 100.0));
     members.put("rss_mib", mebibytes(ResidentMemory.bytes()));
     members.put("rss_growth_mib", mebibytes(timing.growth));
-    if (json) {
-      main.print(members);
-      return;
-    }
+    return members;
+  }
+
+  private void report(SequencedMap<String, Json> members, Backend backend, Timing timing) {
     var out = main.out();
-    out.println(name + ", batch " + batch + ", f32, on " + backend.name());
-    out.println("  " + backend.description());
+    var name = ((JsonString) members.get("model")).value();
+    out.println(name + ", batch " + members.get("batch") + ", f32, on " + backend.name());
+    out.println("  with        " + backend.description());
     out.println(
         "  median      "
-            + Seconds.text(median)
+            + Seconds.text(timing.median())
             + " of "
-            + steps
-            + ", "
-            + Seconds.text(timing.sorted[0])
+            + members.get("steps")
+            + ", from "
+            + Seconds.text(timing.min())
             + " to "
-            + Seconds.text(timing.sorted[steps - 1]));
+            + Seconds.text(timing.max()));
     out.println("  first       " + Seconds.text(timing.first));
     out.println("  speed       " + members.get("gflops") + " Gflop/s");
     if (members.get("rss_mib") != JsonNull.NULL) {

@@ -59,9 +59,8 @@ record Complaint(PrintStream err) {
   /** What picocli says, without its capital letter, and where to read more. */
   private static String usage(ParameterException e) {
     var text = e.getMessage().replaceFirst("\\.$", "");
-    var command = e.getCommandLine();
-    var name = command.getParent() == null ? "" : " " + command.getCommandName();
-    return Character.toLowerCase(text.charAt(0)) + text.substring(1) + "; see gatun help" + name;
+    var name = e.getCommandLine().getCommandName().replace("gatun ", "gatun help ");
+    return Character.toLowerCase(text.charAt(0)) + text.substring(1) + "; see " + name;
   }
 
   private static String reason(FileSystemException e) {

@@ -2,12 +2,10 @@ package dev.gatun.cli;
 
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
-import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
 
 /** Tells what would compute here. */
-@CommandLine.Command(
-    name = "devices",
-    description = "Show what can compute here, and why something cannot.")
 final class DevicesCommand implements Command {
   private final Main main;
 
@@ -16,7 +14,12 @@ final class DevicesCommand implements Command {
   }
 
   @Override
-  public void run() {
+  public CommandSpec spec() {
+    return Command.spec("devices", "Show what can compute here, and why something cannot.");
+  }
+
+  @Override
+  public void run(ParseResult arguments) {
     var out = main.out();
     out.println(
         "machine     "

@@ -12,15 +12,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import picocli.CommandLine;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
 
 /** Evaluates a network once, so that it can be held against another implementation. */
-@CommandLine.Command(
-    name = "forward",
-    description = "Evaluate a network once on the tensors of a file: x (NCHW), t, y.",
-    sortOptions = false)
 final class ForwardCommand implements Command {
   private static final List<String> INPUTS =
       List.of("x", "t", "y", "context", "low_res", "ids", "z");
@@ -30,50 +26,51 @@ final class ForwardCommand implements Command {
 
   private final Main main;
 
-  @Option(
-      names = "--weights",
-      required = true,
-      paramLabel = "FILE",
-      description = "The checkpoint, or the name of a bundled model.")
-  private String weights;
-
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = "A JSON description of the network, where the checkpoint has none.")
-  private Path config;
-
-  @Option(
-      names = "--in",
-      required = true,
-      paramLabel = "IN.safetensors",
-      description = "The inputs.")
-  private Path in;
-
-  @Option(
-      names = "--out",
-      required = true,
-      paramLabel = "OUT.safetensors",
-      description = "Where the outputs go; a file that is there is replaced.")
-  private Path out;
-
-  @Mixin private ComputeOptions compute = new ComputeOptions();
-
   ForwardCommand(Main main) {
     this.main = main;
   }
 
   @Override
-  public void run() throws IOException, InterruptedException {
+  public CommandSpec spec() {
+    var spec =
+        Command.spec("forward", "Evaluate a network once on the tensors of a file: x (NCHW), t, y.")
+            .addOption(
+                required(
+                    "--weights",
+                    "FILE",
+                    String.class,
+                    "The checkpoint, or the name of a bundled model."))
+            .addOption(Command.config())
+            .addOption(required("--in", "IN.safetensors", Path.class, "The inputs."))
+            .addOption(
+                required(
+                    "--out",
+                    "OUT.safetensors",
+                    Path.class,
+                    "Where the outputs go; a file that is there is replaced."));
+    ComputeOptions.addTo(spec);
+    return spec;
+  }
+
+  private static OptionSpec required(String name, String label, Class<?> type, String description) {
+    return Command.option(name, label, type, description).toBuilder().required(true).build();
+  }
+
+  @Override
+  public void run(ParseResult arguments) throws IOException {
+    Path out = arguments.matchedOptionValue("--out", null);
     var folder = out.toAbsolutePath().getParent();
     if (folder == null || !Files.isDirectory(folder)) {
       throw CommandException.failure(out + ": there is no folder " + folder + "; make it first");
     }
     var tensors = new LinkedHashMap<String, Tensor>();
-    try (var source = ModelSource.open(weights);
-        var inputs = Checkpoint.open(in);
-        var backend = compute.open();
-        var network = source.recognise(config).load(source.checkpoint(), backend)) {
+    try (var source = ModelSource.open(arguments.matchedOptionValue("--weights", null));
+        var inputs = Checkpoint.open(arguments.<Path>matchedOptionValue("--in", null));
+        var backend = ComputeOptions.open(arguments);
+        var network =
+            source
+                .recognise(arguments.matchedOptionValue("--config", null))
+                .load(source.checkpoint(), backend)) {
       read(inputs, tensors);
       var outputs = new TreeMap<String, Tensor>();
       try {

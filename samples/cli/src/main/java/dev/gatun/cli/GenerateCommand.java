@@ -13,119 +13,118 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import picocli.CommandLine;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import java.util.function.Consumer;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
 
 /** Makes pictures. */
-@CommandLine.Command(
-    name = "generate",
-    description = "Make pictures with a model; without arguments, with one that is bundled.",
-    sortOptions = false)
 final class GenerateCommand implements Command {
   private final Main main;
-
-  @Parameters(
-      index = "0",
-      arity = "0..1",
-      paramLabel = "MODEL",
-      description = "A checkpoint file, or a bundled model. Default: " + ModelSource.DEFAULT + ".")
-  private String model = ModelSource.DEFAULT;
-
-  @Option(
-      names = "--class",
-      paramLabel = "C",
-      split = ",",
-      description = "What to draw, by name or number; several in turn. Default: all in turn.")
-  private List<String> classes;
-
-  @Option(
-      names = "--count",
-      paramLabel = "N",
-      description = "How many pictures. Default: one for each --class, or 16.")
-  private Integer count;
-
-  @Option(names = "--seed", paramLabel = "S", description = "Seed of the noise. Default: 0.")
-  private long seed;
-
-  @Option(
-      names = "--rng",
-      paramLabel = "image|torch|cuda",
-      description =
-          "A generator for each picture, or one as PyTorch has on a CPU or on CUDA."
-              + " Default: image.")
-  private String rng = "image";
-
-  @Option(names = "--steps", paramLabel = "N", description = "Steps. Default: the model's.")
-  private Integer steps;
-
-  @Option(
-      names = "--sampler",
-      paramLabel = "ddim|ddpm",
-      description = "How to get from noise to a picture. Default: the model's.")
-  private String sampler;
-
-  @Option(
-      names = "--eta",
-      paramLabel = "X",
-      description = "Share of DDPM's noise that ddim adds, 0 to 1. Default: 0.")
-  private Double eta;
-
-  @Option(
-      names = "--guidance",
-      paramLabel = "W",
-      description = "Scale of classifier-free guidance; 1 is none. Default: the model's.")
-  private Double guidance;
-
-  @Option(
-      names = "--guidance-channels",
-      paramLabel = "3|all",
-      description = "How many channels are guided. Default: the model's.")
-  private String guidanceChannels;
-
-  @Option(
-      names = "--clip",
-      negatable = true,
-      description = "Clamp the predicted picture in every step, or not. Default: the model's.")
-  private Boolean clip;
-
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = "A JSON description of the network, where the checkpoint has none.")
-  private Path config;
-
-  @Mixin private ComputeOptions compute = new ComputeOptions();
-
-  @Option(
-      names = "--batch",
-      paramLabel = "N",
-      description = "How many pictures are computed together. Default: 16.")
-  private Integer batch;
-
-  @Option(
-      names = "--out",
-      paramLabel = "FILE.png|DIR",
-      description = "One sheet, or a folder of single pictures. Default: MODEL-SEED.png.")
-  private String out;
-
-  @Option(names = "--json", description = "Print the result as a JSON object.")
-  private boolean json;
 
   GenerateCommand(Main main) {
     this.main = main;
   }
 
   @Override
-  public void run() throws IOException, InterruptedException {
+  public CommandSpec spec() {
+    var spec =
+        Command.spec(
+                "generate",
+                "Make pictures with a model; without arguments, with one that is bundled.")
+            .addPositional(
+                Command.parameter(
+                    "MODEL",
+                    false,
+                    "A checkpoint file, or a bundled model. Default: " + ModelSource.DEFAULT + "."))
+            .addOption(
+                OptionSpec.builder("--class")
+                    .paramLabel("C")
+                    .type(List.class)
+                    .auxiliaryTypes(String.class)
+                    .splitRegex(",")
+                    .description(
+                        "What to draw, by name or number; several in turn. Default: all in turn.")
+                    .build())
+            .addOption(
+                Command.option(
+                    "--count",
+                    "N",
+                    Integer.class,
+                    "How many pictures. Default: one for each --class, or 16."))
+            .addOption(Command.option("--seed", "S", Long.class, "Seed of the noise. Default: 0."))
+            .addOption(
+                Command.option(
+                    "--rng",
+                    "image|torch|cuda",
+                    String.class,
+                    "A generator for each picture, or one as PyTorch has on a CPU or on CUDA."
+                        + " Default: image."))
+            .addOption(
+                Command.option(
+                    "--steps", "N", Integer.class, "Sampling steps. Default: the model's."))
+            .addOption(
+                Command.option(
+                    "--sampler",
+                    "ddim|ddpm",
+                    String.class,
+                    "How to get from noise to a picture. Default: the model's."))
+            .addOption(
+                Command.option(
+                    "--eta",
+                    "X",
+                    Double.class,
+                    "Share of DDPM's noise that ddim adds, 0 to 1. Default: 0."))
+            .addOption(
+                Command.option(
+                    "--guidance",
+                    "W",
+                    Double.class,
+                    "Scale of classifier-free guidance; 1 is none. Default: the model's."))
+            .addOption(
+                Command.option(
+                    "--guidance-channels",
+                    "3|all",
+                    String.class,
+                    "How many channels are guided. Default: the model's."))
+            .addOption(
+                OptionSpec.builder("--clip")
+                    .negatable(true)
+                    .type(Boolean.class)
+                    .description(
+                        "Clamp the predicted picture in every step, or not. Default: the model's.")
+                    .build())
+            .addOption(Command.config());
+    ComputeOptions.addTo(spec);
+    return spec.addOption(
+            Command.option(
+                "--batch",
+                "N",
+                Integer.class,
+                "How many pictures are computed together. Default: 16."))
+        .addOption(
+            Command.option(
+                "--out",
+                "FILE.png|DIR",
+                String.class,
+                "One sheet, or a folder of single pictures. Default: MODEL-SEED.png."))
+        .addOption(Command.flag("--json", "Print the result as a JSON object."));
+  }
+
+  @Override
+  public void run(ParseResult arguments) throws IOException, InterruptedException {
     long start = System.nanoTime();
-    try (var source = ModelSource.open(model);
-        var backend = compute.open();
-        var pipeline = ImagePipeline.load(source.checkpoint(), source.recognise(config), backend)) {
+    long seed = arguments.matchedOptionValue("--seed", 0L);
+    try (var source = ModelSource.open(arguments.matchedPositionalValue(0, ModelSource.DEFAULT));
+        var backend = ComputeOptions.open(arguments);
+        var pipeline =
+            ImagePipeline.load(
+                source.checkpoint(),
+                source.recognise(arguments.matchedOptionValue("--config", null)),
+                backend)) {
       double loadSeconds = since(start);
-      var request = request(pipeline);
-      var files = PictureFiles.of(out, source.name(), seed);
+      var request = request(pipeline, arguments).seed(seed);
+      var files = PictureFiles.of(arguments.matchedOptionValue("--out", null), source.name(), seed);
       files.check();
       long sampling = System.nanoTime();
       GeneratedImages images;
@@ -135,7 +134,11 @@ final class GenerateCommand implements Command {
         stepSeconds = since(sampling) / bar.total();
       }
       var written = files.write(images);
-      report(images, written, since(start), stepSeconds, loadSeconds);
+      if (arguments.hasMatchedOption("--json")) {
+        print(images, written, seed, since(start), stepSeconds, loadSeconds);
+      } else {
+        report(images, written, since(start));
+      }
     }
   }
 
@@ -150,40 +153,41 @@ final class GenerateCommand implements Command {
   }
 
   /** The model's own request with what the user changed; all wrong values show here. */
-  private ImageRequest request(ImagePipeline pipeline) {
+  private static ImageRequest request(ImagePipeline pipeline, ParseResult arguments) {
+    var request = pipeline.request();
     try {
-      var request = pipeline.request().seed(seed).rng(rng());
-      if (classes != null) {
-        request.classes(classes.toArray(String[]::new));
-      }
-      if (count != null) {
-        request.count(count);
-      }
-      if (steps != null) {
-        request.steps(steps);
-      }
-      if (sampler != null) {
-        request.sampler(sampler);
-      }
-      if (eta != null) {
-        requireDdim(sampler == null ? pipeline.model().sampling().sampler() : sampler);
-        request.eta(eta);
-      }
-      if (guidance != null) {
-        request.guidance(guidance);
-      }
-      if (guidanceChannels != null) {
-        request.guidanceChannels(channels());
-      }
-      if (clip != null) {
-        request.clip(clip);
-      }
-      if (batch != null) {
-        request.batch(batch);
-      }
+      given(arguments, "--rng", (String name) -> request.rng(rng(name)));
+      given(
+          arguments,
+          "--class",
+          (List<String> classes) -> request.classes(classes.toArray(String[]::new)));
+      given(arguments, "--count", request::count);
+      given(arguments, "--steps", request::steps);
+      given(arguments, "--sampler", request::sampler);
+      given(
+          arguments,
+          "--eta",
+          (Double eta) -> {
+            requireDdim(
+                arguments.matchedOptionValue("--sampler", pipeline.model().sampling().sampler()));
+            request.eta(eta);
+          });
+      given(arguments, "--guidance", request::guidance);
+      given(
+          arguments,
+          "--guidance-channels",
+          (String channels) -> request.guidanceChannels(channels(channels)));
+      given(arguments, "--clip", request::clip);
+      given(arguments, "--batch", request::batch);
       return request;
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());
+    }
+  }
+
+  private static <T> void given(ParseResult arguments, String option, Consumer<T> use) {
+    if (arguments.hasMatchedOption(option)) {
+      use.accept(arguments.matchedOptionValue(option, null));
     }
   }
 
@@ -193,48 +197,48 @@ final class GenerateCommand implements Command {
     }
   }
 
-  private Rng rng() {
-    return switch (rng.toLowerCase(Locale.ROOT)) {
+  private static Rng rng(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
       case "image" -> Rng.IMAGE;
       case "torch" -> Rng.TORCH;
       case "cuda" -> Rng.CUDA;
       default ->
-          throw CommandException.usage("--rng is '" + rng + "', expected image, torch or cuda");
+          throw CommandException.usage("--rng is '" + name + "', expected image, torch or cuda");
     };
   }
 
-  private int channels() {
-    if (guidanceChannels.equalsIgnoreCase("all")) {
+  private static int channels(String text) {
+    if (text.equalsIgnoreCase("all")) {
       return 0;
     }
-    if (!guidanceChannels.matches("[1-9][0-9]{0,8}")) {
+    if (!text.matches("[1-9][0-9]{0,8}")) {
       throw CommandException.usage(
-          "--guidance-channels is '" + guidanceChannels + "', expected a number or all");
+          "--guidance-channels is '" + text + "', expected a number or all");
     }
-    return Integer.parseInt(guidanceChannels);
+    return Integer.parseInt(text);
   }
 
-  private void report(
-      GeneratedImages images, List<Path> files, double total, double step, double load) {
-    var made = images.parameters();
-    if (json) {
-      var members = new LinkedHashMap<String, Json>();
-      members.put(
-          "files",
-          new JsonArray(files.stream().<Json>map(f -> new JsonString(f.toString())).toList()));
-      members.put("seed", JsonNumber.of(seed));
-      members.put("model", new JsonString(made.get("model")));
-      members.put("sampler", new JsonString(made.get("sampler")));
-      members.put("steps", JsonNumber.of(Long.parseLong(made.get("steps"))));
-      members.put("guidance", JsonNumber.of(Double.parseDouble(made.get("guidance"))));
-      members.put("total_s", Seconds.json(total));
-      members.put("step_s", Seconds.json(step));
-      members.put("load_s", Seconds.json(load));
-      main.print(members);
-      return;
-    }
+  private void report(GeneratedImages images, List<Path> files, double total) {
     var where = files.size() == 1 ? files.getFirst() : files.getFirst().getParent();
     var pictures = images.count() == 1 ? "1 picture" : images.count() + " pictures";
     main.out().println("wrote " + where + ": " + pictures + ", " + Seconds.text(total));
+  }
+
+  private void print(
+      GeneratedImages images, List<Path> files, long seed, double total, double step, double load) {
+    var made = images.parameters();
+    var members = new LinkedHashMap<String, Json>();
+    members.put(
+        "files",
+        new JsonArray(files.stream().<Json>map(f -> new JsonString(f.toString())).toList()));
+    members.put("seed", JsonNumber.of(seed));
+    members.put("model", new JsonString(made.get("model")));
+    members.put("sampler", new JsonString(made.get("sampler")));
+    members.put("steps", JsonNumber.of(Long.parseLong(made.get("steps"))));
+    members.put("guidance", JsonNumber.of(Double.parseDouble(made.get("guidance"))));
+    members.put("total_s", Seconds.json(total));
+    members.put("step_s", Seconds.json(step));
+    members.put("load_s", Seconds.json(load));
+    main.print(members);
   }
 }

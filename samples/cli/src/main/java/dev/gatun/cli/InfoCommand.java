@@ -11,46 +11,35 @@ import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.pipeline.ModelFile;
 import dev.gatun.models.pipeline.SamplingDefaults;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import picocli.CommandLine;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
 
 /** Tells what a checkpoint is, from its description alone: no number is read. */
-@CommandLine.Command(
-    name = "info",
-    description = "Show what a checkpoint is, what is missing in it and what is left over.",
-    sortOptions = false)
 final class InfoCommand implements Command {
   private static final int SHOWN = 5;
 
   private final Main main;
-
-  @Parameters(
-      index = "0",
-      paramLabel = "FILE|NAME",
-      description = "A checkpoint file, or a bundled model.")
-  private String model;
-
-  @Option(
-      names = "--config",
-      paramLabel = "FILE",
-      description = "A JSON description of the network, where the checkpoint has none.")
-  private Path config;
-
-  @Option(names = "--json", description = "Print a JSON object.")
-  private boolean json;
 
   InfoCommand(Main main) {
     this.main = main;
   }
 
   @Override
-  public void run() throws IOException {
-    try (var source = ModelSource.open(model)) {
+  public CommandSpec spec() {
+    return Command.spec(
+            "info", "Show what a checkpoint is, what is missing in it and what is left over.")
+        .addPositional(
+            Command.parameter("FILE|NAME", true, "A checkpoint file, or a bundled model."))
+        .addOption(Command.config())
+        .addOption(Command.flag("--json", "Print a JSON object."));
+  }
+
+  @Override
+  public void run(ParseResult arguments) throws IOException {
+    try (var source = ModelSource.open(arguments.matchedPositionalValue(0, null))) {
       var members = new LinkedHashMap<String, Json>();
       members.put("file", new JsonString(source.name()));
       members.put("format", new JsonString(source.checkpoint().format()));
@@ -59,13 +48,13 @@ final class InfoCommand implements Command {
       String reason = null;
       ModelFile file = null;
       try {
-        file = source.recognise(config);
+        file = source.recognise(arguments.matchedOptionValue("--config", null));
         describe(file, members);
       } catch (CheckpointException e) {
         reason = e.getMessage();
         members.put("reason", new JsonString(reason));
       }
-      if (json) {
+      if (arguments.hasMatchedOption("--json")) {
         main.print(members);
         return;
       }

@@ -3,8 +3,8 @@ package dev.gatun.cli;
 import dev.gatun.models.json.Json;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,20 +12,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
-import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.Option;
 
 /**
  * The {@code gatun} command: finds the command that the arguments name, runs it, and turns whatever
  * it throws into one sentence and an exit code.
  */
-@CommandLine.Command(
-    name = "gatun",
-    description = "Diffusion image models in pure Java.",
-    synopsisSubcommandLabel = "COMMAND",
-    versionProvider = Main.Version.class,
-    footer = {"", "gatun help COMMAND tells more of a command."})
 public final class Main {
   static final int DONE = 0;
   static final int FAILED = 1;
@@ -38,22 +31,10 @@ public final class Main {
   private static final int PATIENCE_SECONDS = 3;
 
   private static final List<String> NAMES =
-      List.of("generate", "forward", "info", "bench", "devices", "help");
+      List.of("generate", "forward", "info", "bench", "devices");
 
   private final PrintStream out;
   private final PrintStream err;
-
-  @Option(
-      names = {"-h", "--help"},
-      usageHelp = true,
-      description = "Print this.")
-  private boolean help;
-
-  @Option(
-      names = {"-V", "--version"},
-      versionHelp = true,
-      description = "Print the version.")
-  private boolean version;
 
   private Main(PrintStream out, PrintStream err) {
     this.out = out;
@@ -107,60 +88,78 @@ public final class Main {
   }
 
   private int run(String[] args) throws IOException, InterruptedException {
-    if (args.length > 0 && !args[0].startsWith("-") && !NAMES.contains(args[0])) {
-      throw CommandException.usage(
-          "there is no command '" + args[0] + "'; there are " + String.join(", ", NAMES));
-    }
-    var line = commandLine(args);
     if (args.length == 0) {
-      line.usage(err);
+      all().usage(err, Ansi.OFF);
       return USAGE;
     }
-    var parsed = line.parseArgs(args);
-    if (CommandLine.executeHelpRequest(parsed) != null) {
-      return DONE;
+    switch (args[0]) {
+      case "help" -> help(args);
+      case "-h", "--help" -> all().usage(out, Ansi.OFF);
+      case "-V", "--version" -> out.println("gatun " + version());
+      default -> {
+        var command = command(args[0]);
+        var line = line(command);
+        var arguments = line.parseArgs(Arrays.copyOfRange(args, 1, args.length));
+        if (arguments.isUsageHelpRequested()) {
+          line.usage(out, Ansi.OFF);
+        } else {
+          command.run(arguments);
+        }
+      }
     }
-    if (!parsed.hasSubcommand()) {
-      throw CommandException.usage("there is no command; gatun help lists them");
-    }
-    ((Command) parsed.subcommand().commandSpec().userObject()).run();
     return DONE;
   }
 
-  /** Knows all commands, or only the one that is called: to read all takes as long as to run it. */
-  private CommandLine commandLine(String[] args) {
-    var line = new CommandLine(this);
-    boolean one = args.length > 0 && NAMES.contains(args[0]) && !args[0].equals("help");
-    for (var name : one ? List.of(args[0]) : NAMES) {
-      var command = new CommandLine(command(name));
-      if (!name.equals("help")) {
-        command
-            .getCommandSpec()
-            .addOption(
-                OptionSpec.builder("-h", "--help")
-                    .usageHelp(true)
-                    .description("Print this.")
-                    .build());
-      }
-      line.addSubcommand(name, command);
+  private void help(String[] args) {
+    if (args.length > 2) {
+      throw CommandException.usage("help takes one command, not " + (args.length - 1));
     }
-    line.setExpandAtFiles(false);
-    line.setColorScheme(CommandLine.Help.defaultColorScheme(Ansi.OFF));
-    line.setOut(new PrintWriter(out, true));
-    line.setErr(new PrintWriter(err, true));
-    return line;
+    (args.length == 1 ? all() : line(command(args[1]))).usage(out, Ansi.OFF);
   }
 
-  private Object command(String name) {
+  private Command command(String name) {
     return switch (name) {
       case "generate" -> new GenerateCommand(this);
       case "forward" -> new ForwardCommand(this);
       case "info" -> new InfoCommand(this);
       case "bench" -> new BenchCommand(this);
       case "devices" -> new DevicesCommand(this);
-      case "help" -> new CommandLine.HelpCommand();
-      default -> throw new IllegalStateException(name);
+      default ->
+          throw CommandException.usage(
+              (name.startsWith("-") ? "there is no option '" : "there is no command '")
+                  + name
+                  + "'; the commands are "
+                  + String.join(", ", NAMES)
+                  + ", and help tells more of each");
     };
+  }
+
+  /** Only what is called is built; the others take their time, too. */
+  private static CommandLine line(Command command) {
+    var help = OptionSpec.builder("-h", "--help").usageHelp(true).description("Print this.");
+    var line = new CommandLine(command.spec().addOption(help.build()));
+    return line.setExpandAtFiles(false);
+  }
+
+  /** All commands, to be listed. */
+  private CommandLine all() {
+    var spec = CommandSpec.create().name("gatun");
+    spec.usageMessage()
+        .description("Diffusion image models in pure Java.")
+        .customSynopsis(
+            "Usage: gatun COMMAND", "       gatun help [COMMAND]", "       gatun --version")
+        .synopsisHeading("")
+        .autoWidth(false);
+    for (var name : NAMES) {
+      spec.addSubcommand(name, command(name).spec().name(name));
+    }
+    return new CommandLine(spec);
+  }
+
+  /** The version that this was built as. */
+  private static String version() {
+    var module = Main.class.getModule().getDescriptor();
+    return module == null ? "of unknown version" : module.rawVersion().orElse("of unknown version");
   }
 
   /** Where results go, and nothing else. */
@@ -178,15 +177,5 @@ public final class Main {
     byte[] line =
         (new Json.JsonObject(new LinkedHashMap<>(members)) + "\n").getBytes(StandardCharsets.UTF_8);
     out.write(line, 0, line.length);
-  }
-
-  /** The version that this was built as. */
-  static final class Version implements IVersionProvider {
-    @Override
-    public String[] getVersion() {
-      var module = Main.class.getModule().getDescriptor();
-      var version = module == null ? null : module.rawVersion().orElse(null);
-      return new String[] {"gatun " + (version == null ? "of unknown version" : version)};
-    }
   }
 }
