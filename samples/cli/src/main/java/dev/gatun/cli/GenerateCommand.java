@@ -101,7 +101,7 @@ final class GenerateCommand implements Command {
                 "--batch",
                 "N",
                 Integer.class,
-                "How many pictures are computed together. Default: 16."))
+                "How many pictures are computed together. Default: few with --rng image, else all."))
         .addOption(
             Command.option(
                 "--out",
