@@ -315,12 +315,19 @@ public final class ImagePipeline implements AutoCloseable {
     parameters.put("count", Integer.toString(request.pictures()));
     parameters.put("classes", request.labels());
     parameters.put("rng", request.rng.name().toLowerCase(Locale.ROOT));
+    if (request.rng != Rng.IMAGE) {
+      parameters.put("batch", Integer.toString(request.batch())); // the order of the draws
+    }
     parameters.put("sampler", request.sampler);
     parameters.put("steps", Integer.toString(request.steps));
     if (request.sampler.equals("ddim")) {
       parameters.put("eta", Double.toString(request.eta));
     }
     parameters.put("guidance", Double.toString(request.guidance));
+    if (request.guidance != 1) {
+      int channels = request.guidanceChannels;
+      parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
+    }
     parameters.put("clip", Boolean.toString(request.clip));
     parameters.put("backend", backend.name());
     return parameters;
