@@ -22,9 +22,6 @@ import dev.gatun.runtime.random.PhiloxRandom;
 import dev.gatun.runtime.random.TorchRandom;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.Locale;
-import java.util.SequencedMap;
 
 /**
  * A model that makes pictures, from file to pixels:
@@ -187,7 +184,8 @@ public final class ImagePipeline implements AutoCloseable {
         fetch(x, samples, first * image);
       }
     }
-    return new GeneratedImages(count, side, side, channels(), samples, labels, parameters(request));
+    return new GeneratedImages(
+        count, side, side, channels(), samples, labels, request.parameters(name, backend.name()));
   }
 
   /**
@@ -250,7 +248,13 @@ public final class ImagePipeline implements AutoCloseable {
               float[] samples = new float[(int) x0.shape().size()];
               fetch(x0, samples, 0);
               return new GeneratedImages(
-                  x0.dim(0), x0.dim(1), x0.dim(2), x0.dim(3), samples, labels, parameters(request));
+                  x0.dim(0),
+                  x0.dim(1),
+                  x0.dim(2),
+                  x0.dim(3),
+                  samples,
+                  labels,
+                  request.parameters(name, backend.name()));
             });
       }
     };
@@ -306,24 +310,6 @@ public final class ImagePipeline implements AutoCloseable {
       }
     }
     return Respacing.parse(Integer.toString(request.steps));
-  }
-
-  private SequencedMap<String, String> parameters(ImageRequest request) {
-    var parameters = new LinkedHashMap<String, String>();
-    parameters.put("model", name);
-    parameters.put("seed", Long.toString(request.seed));
-    parameters.put("count", Integer.toString(request.pictures()));
-    parameters.put("classes", request.labels());
-    parameters.put("rng", request.rng.name().toLowerCase(Locale.ROOT));
-    parameters.put("sampler", request.sampler);
-    parameters.put("steps", Integer.toString(request.steps));
-    if (request.sampler.equals("ddim")) {
-      parameters.put("eta", Double.toString(request.eta));
-    }
-    parameters.put("guidance", Double.toString(request.guidance));
-    parameters.put("clip", Boolean.toString(request.clip));
-    parameters.put("backend", backend.name());
-    return parameters;
   }
 
   @Override

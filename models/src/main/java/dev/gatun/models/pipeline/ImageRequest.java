@@ -1,8 +1,10 @@
 package dev.gatun.models.pipeline;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.SequencedMap;
 import java.util.stream.Collectors;
 
 /**
@@ -209,6 +211,32 @@ public final class ImageRequest {
     return classes.isEmpty()
         ? "all"
         : classes.stream().map(String::valueOf).collect(Collectors.joining(","));
+  }
+
+  /** What would make the same pictures again. */
+  SequencedMap<String, String> parameters(String modelName, String backendName) {
+    var parameters = new LinkedHashMap<String, String>();
+    parameters.put("model", modelName);
+    parameters.put("seed", Long.toString(seed));
+    parameters.put("count", Integer.toString(pictures()));
+    parameters.put("classes", labels());
+    parameters.put("rng", rng.name().toLowerCase(Locale.ROOT));
+    if (rng != Rng.IMAGE) {
+      parameters.put("batch", Integer.toString(batch())); // the order of the draws
+    }
+    parameters.put("sampler", sampler);
+    parameters.put("steps", Integer.toString(steps));
+    if (sampler.equals("ddim")) {
+      parameters.put("eta", Double.toString(eta));
+    }
+    parameters.put("guidance", Double.toString(guidance));
+    if (guidance != 1) {
+      int channels = guidanceChannels;
+      parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
+    }
+    parameters.put("clip", Boolean.toString(clip));
+    parameters.put("backend", backendName);
+    return parameters;
   }
 
   /**

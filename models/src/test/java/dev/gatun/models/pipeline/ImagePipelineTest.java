@@ -90,7 +90,16 @@ class ImagePipelineTest {
       assertFalse(Arrays.equals(first.samples(), other));
       assertEquals("5", request.generate().parameters().get("steps"));
       assertEquals("4", first.parameters().get("seed"));
-      assertTrue(first.describe().startsWith("model: tiny.safetensors, seed: 4, rng: image"));
+      // what would make them again
+      assertEquals(
+          "model: tiny.safetensors, seed: 4, count: 3, classes: all, rng: image, sampler: ddim,"
+              + " steps: 5, eta: 0.0, guidance: 1.5, guidance-channels: all, clip: true,"
+              + " backend: cpu",
+          first.describe());
+      var torch = request.rng(Rng.TORCH).guidanceChannels(2).batch(3).sampler("ddpm").generate();
+      assertEquals("2", torch.parameters().get("guidance-channels"));
+      assertEquals("3", torch.parameters().get("batch"));
+      assertFalse(torch.parameters().containsKey("eta"));
     }
   }
 
