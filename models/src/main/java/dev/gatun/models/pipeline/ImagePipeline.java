@@ -39,7 +39,7 @@ import java.util.Arrays;
 public final class ImagePipeline implements AutoCloseable {
   // Measured on dit-fruit: with more rows the intermediates leave the second-level cache, with
   // fewer the threads wait.
-  private static final int ROWS_PER_THREAD = 256;
+  private static final int ROWS_PER_THREAD = 128;
 
   /** The most numbers that the pictures of a request may have together: what an array holds. */
   private static final int MAX_NUMBERS = Integer.MAX_VALUE - 8;

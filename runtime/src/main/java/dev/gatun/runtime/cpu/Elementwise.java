@@ -102,13 +102,13 @@ final class Elementwise implements ThreadTeam.Work {
         load(z, first, count, r);
       }
       switch (operation) {
-        case ACTIVATE -> Pointwise.activate(activation, p, 0, count);
+        case ACTIVATE -> Pointwise.activate(activation, p, 0, count, q);
         case ADD -> Pointwise.add(p, q, count);
         case MULTIPLY_ADD -> Pointwise.multiplyAdd(p, q, r, count);
         case SCALE -> Pointwise.scale(a, p, count);
         case COMBINE -> Pointwise.combine(a, p, b, q, count);
         case CLAMP -> Pointwise.clamp(p, a, b, count);
-        case EXP -> Pointwise.exp(a, p, b, count);
+        case EXP -> Pointwise.exp(a, p, b, count, q);
       }
       store(p, first, count, out);
     }

@@ -230,29 +230,48 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /**
-   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far; the
-   * row after the sums receives the factor {@code e^(m_old − m)} that corrects what was added
-   * before.
+   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far, and
+   * moves them to the panel; the row after the sums receives the factor {@code e^(m_old − m)} that
+   * corrects what was added before.
    */
   private static void softmax(float[] work, int max, int block, MemorySegment panel, long weights) {
+    int sums = max + QUERIES;
+    int corrections = sums + QUERIES;
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
-      var old = FloatVector.fromArray(S, work, max + half);
-      var m = old;
-      for (int i = half; i < block * QUERIES; i += QUERIES) {
-        m = m.max(FloatVector.fromArray(S, work, i));
-      }
-      var correction = VectorMath.exp(old.sub(m));
-      var sum = FloatVector.fromArray(S, work, max + QUERIES + half).mul(correction);
-      long to = weights + (long) half * Float.BYTES;
-      for (int i = half; i < block * QUERIES; i += QUERIES, to += (long) QUERIES * Float.BYTES) {
-        var e = VectorMath.exp(FloatVector.fromArray(S, work, i).sub(m));
-        sum = sum.add(e);
-        e.intoMemorySegment(panel, to, Lanes.LE);
-      }
-      m.intoArray(work, max + half);
-      sum.intoArray(work, max + QUERIES + half);
-      correction.intoArray(work, max + 2 * QUERIES + half);
+      subtractMaximum(work, half, half + block * QUERIES, max + half, corrections + half);
     }
+    Exponential.exp(work, 0, block * QUERIES);
+    Exponential.exp(work, corrections, QUERIES);
+    for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
+      addUp(work, half, half + block * QUERIES, sums + half, corrections + half);
+    }
+    MemorySegment.copy(work, 0, panel, Tensor.FLOAT, weights, block * QUERIES);
+  }
+
+  /**
+   * {@code m = max(m_old, S)}, {@code S = S − m}, and {@code m_old − m} where the corrections
+   * stand.
+   */
+  private static void subtractMaximum(float[] work, int from, int to, int max, int correction) {
+    var old = FloatVector.fromArray(S, work, max);
+    var m = old;
+    for (int i = from; i < to; i += QUERIES) {
+      m = m.max(FloatVector.fromArray(S, work, i));
+    }
+    for (int i = from; i < to; i += QUERIES) {
+      FloatVector.fromArray(S, work, i).sub(m).intoArray(work, i);
+    }
+    m.intoArray(work, max);
+    old.sub(m).intoArray(work, correction);
+  }
+
+  /** {@code sum = sum·correction + ΣP}. */
+  private static void addUp(float[] work, int from, int to, int sum, int correction) {
+    var total = FloatVector.fromArray(S, work, sum).mul(FloatVector.fromArray(S, work, correction));
+    for (int i = from; i < to; i += QUERIES) {
+      total = total.add(FloatVector.fromArray(S, work, i));
+    }
+    total.intoArray(work, sum);
   }
 
   /** {@code Oᵀ = Oᵀ·correction}, query by query. */

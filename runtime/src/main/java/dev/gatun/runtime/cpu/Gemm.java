@@ -115,13 +115,14 @@ final class Gemm implements ThreadTeam.Work {
     float[] a = scratch[worker].floats(0, BLOCK * MicroKernel.STRIDE * pieces);
     int group = pieces == 1 ? lastPanel - firstPanel : GROUP;
     float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * BLOCK * MicroKernel.WIDTH);
+    float[] t = scratch[worker].floats(2, TILE);
     for (int row = from; row < to; row += BLOCK) {
       int count = Math.min(BLOCK, to - row);
       copyRows(row, count, pieces, a);
       for (int panel = firstPanel; panel < lastPanel; panel += group) {
         int end = Math.min(lastPanel, panel + group);
         for (int piece = 0; piece < pieces; piece++) {
-          multiplyBlock(a, c, row, count, panel, end, piece, pieces);
+          multiplyBlock(a, c, t, row, count, panel, end, piece, pieces);
         }
       }
     }
@@ -159,7 +160,15 @@ final class Gemm implements ThreadTeam.Work {
    * stored.
    */
   private void multiplyBlock(
-      float[] a, float[] c, int row, int count, int panel, int end, int piece, int pieces) {
+      float[] a,
+      float[] c,
+      float[] t,
+      int row,
+      int count,
+      int panel,
+      int end,
+      int piece,
+      int pieces) {
     int k = piece * MicroKernel.DEPTH;
     int depth = Math.min(MicroKernel.DEPTH, in - k);
     boolean last = piece == pieces - 1;
@@ -179,7 +188,7 @@ final class Gemm implements ThreadTeam.Work {
               a, at, panels, from, depth, c, tile, MicroKernel.WIDTH, c, tile, height);
         }
         if (last) {
-          epilogue.store(c, tile, height, row + r, p * MicroKernel.WIDTH);
+          epilogue.store(c, tile, height, row + r, p * MicroKernel.WIDTH, t);
         }
       }
     }

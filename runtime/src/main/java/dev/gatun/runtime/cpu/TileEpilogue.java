@@ -47,13 +47,15 @@ final class TileEpilogue {
   /**
    * Finishes a tile: rows of {@link MicroKernel#WIDTH} floats that belong at (row, column) of the
    * result.
+   *
+   * @param t a buffer as large as a tile
    */
-  void store(float[] c, int tile, int height, int row, int column) {
+  void store(float[] c, int tile, int height, int row, int column, float[] t) {
     if (column + WIDTH > columns) {
-      storeTail(c, tile, height, row, column);
+      storeTail(c, tile, height, row, column, t);
       return;
     }
-    Pointwise.activate(activation, c, tile, height * WIDTH);
+    Pointwise.activate(activation, c, tile, height * WIDTH, t);
     for (int r = 0; r < height; r++) {
       int at = tile + r * WIDTH;
       long to = ((long) (row + r) * outStride + column) * Float.BYTES;
@@ -94,11 +96,11 @@ final class TileEpilogue {
   }
 
   /** The columns of the last, incomplete panel, one by one. */
-  private void storeTail(float[] c, int tile, int height, int row, int column) {
+  private void storeTail(float[] c, int tile, int height, int row, int column, float[] t) {
     int count = columns - column;
     for (int r = 0; r < height; r++) {
       int at = tile + r * WIDTH;
-      Pointwise.activate(activation, c, at, WIDTH);
+      Pointwise.activate(activation, c, at, WIDTH, t);
       for (int i = 0; i < count; i++) {
         float value = c[at + i];
         if (gate != null) {

@@ -6,21 +6,27 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
+import jdk.incubator.vector.FloatVector;
 
 /**
  * Has the kernels compiled while the program is still reading its weights: until the optimising
  * compiler has seen a kernel, each vector is an object on the heap, and the first step of a sampler
  * would take as long as the thirty after it.
  *
- * <p>Every kernel is called many times on very little data, so that a method is compiled by its
- * number of calls, once, rather than inside its loop (on-stack replacement) and then once more. The
- * products come first: they take longest to compile and matter most.
+ * <p>The loops must be as long as in earnest: a compiler that has only ever seen a loop turn twice
+ * leaves the checks inside it, for the rest of the program's life. But not longer, so that a method
+ * is compiled for its number of calls, once, rather than inside its loop (on-stack replacement) and
+ * then once more. The products come first: they take longest to compile and matter most.
  */
 final class WarmUp implements Runnable {
   private static final AtomicBoolean STARTED = new AtomicBoolean();
 
-  private static final int CALLS = 6000;
+  private static final int PRODUCTS = 2000;
+  private static final int OPERATORS = 150;
+  private static final int LOADS = 400;
+  private static final int DEPTH = 32;
 
   private WarmUp() {}
 
@@ -33,49 +39,60 @@ final class WarmUp implements Runnable {
 
   @Override
   public void run() {
-    multiply();
+    products();
     operators();
   }
 
-  private static void multiply() {
-    int k = 2;
+  private static void products() {
     float[] a = new float[MicroKernel.ROWS * MicroKernel.STRIDE];
     float[] c = new float[MicroKernel.ROWS * MicroKernel.WIDTH];
-    try (var b = Tensor.allocate(DType.F32, Shape.of(k, MicroKernel.WIDTH))) {
+    try (var b = Tensor.allocate(DType.F32, Shape.of(DEPTH, MicroKernel.WIDTH))) {
       var panel = b.segment();
-      for (int i = 0; i < CALLS; i++) {
-        MicroKernel.multiply(a, 0, panel, 0, k, c, 0, MicroKernel.WIDTH, c, 0, MicroKernel.ROWS);
-        if (i % 4 == 0) {
-          MicroKernel.multiply(a, 0, panel, 0, k, c, 0, MicroKernel.WIDTH, c, 0, 5);
-        }
+      for (int i = 0; i < LOADS; i++) {
+        load(panel, c);
+      }
+      for (int i = 0; i < PRODUCTS; i++) {
+        MicroKernel.multiply(a, 0, panel, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
       }
     }
   }
 
-  /** One thread and a few numbers are enough: it is the same code that the team runs. */
+  /**
+   * Loads and stores as the kernels do them. What kind of segment that is, the compiler learns from
+   * the library's own methods, which must have been called often enough before it comes to a
+   * kernel; otherwise it leaves calls in there.
+   */
+  private static void load(MemorySegment panel, float[] c) {
+    for (int i = 0; i < DEPTH; i++) {
+      long offset = (long) i * MicroKernel.WIDTH * Float.BYTES;
+      FloatVector.fromMemorySegment(Lanes.F32, panel, offset, Lanes.LE).intoArray(c, 0);
+      FloatVector.fromArray(Lanes.F32, c, 0).intoMemorySegment(panel, offset, Lanes.LE);
+    }
+  }
+
+  /** One thread is enough: it is the same code that the team runs. */
   private static void operators() {
     var team = new ThreadTeam(1);
     var scratch = new Scratch[] {new Scratch()};
     var gemm = new Gemm(team, scratch);
     var attention = new FlashAttention(team, scratch);
     var layerNorm = new LayerNorm(team, scratch);
-    var elementwise = new Elementwise(team, scratch);
-    int width = MicroKernel.WIDTH;
-    try (var x = Tensor.allocate(DType.F32, Shape.of(1, 2, width));
-        var y = Tensor.allocate(DType.F32, Shape.of(1, 2, width));
+    int rows = 2 * MicroKernel.ROWS + 5;
+    int width = 2 * MicroKernel.WIDTH;
+    try (var x = Tensor.allocate(DType.F32, Shape.of(1, rows, width));
+        var y = Tensor.allocate(DType.F32, Shape.of(1, rows, width));
         var row = Tensor.allocate(DType.F32, Shape.of(1, width));
         var bias = Tensor.allocate(DType.F32, Shape.of(width));
         var matrix = Tensor.allocate(DType.F32, Shape.of(width, width));
         var weight = new PackedWeight(matrix)) {
       var plain = new Epilogue(bias, Activation.IDENTITY);
       var gelu = new Epilogue(bias, Activation.GELU_TANH);
-      var spec = AttentionSpec.of(1, width);
-      for (int i = 0; i < CALLS / 4; i++) {
+      var spec = AttentionSpec.of(2, width / 2);
+      for (int i = 0; i < OPERATORS; i++) {
         gemm.linear(x, weight, gelu, null, null, y);
         gemm.linear(x, weight, plain, row, x, y);
         layerNorm.layerNorm(x, null, null, row, row, 1e-6f, y);
         attention.attention(x, x, x, spec, y);
-        elementwise.combine(1, x, 1, y, y);
       }
     } finally {
       scratch[0].close();

@@ -1,0 +1,60 @@
+package dev.gatun.runtime.cpu;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * {@code e^x} as a polynomial: the same bits on every operating system and vector width, without a
+ * native library, and reached through arrays alone. A function from vector to vector would be
+ * faster by one load and store, if it were inlined; whether it is depends on what was compiled
+ * first, and where it is not, each vector becomes an object on the heap.
+ */
+final class Exponential {
+  private static final VectorSpecies<Float> S = Lanes.F32;
+
+  /** From here on the result is infinite. */
+  static final float MAX = 88.72283f;
+
+  /** Below, the result is no normal float. */
+  static final float MIN = -87.3365448f;
+
+  private static final float LOG2_E = 1.44269504f;
+  // ln 2 in two parts, so that n·LN2_HIGH is exact for every n that occurs.
+  private static final float LN2_HIGH = 0.693359375f;
+  private static final float LN2_LOW = -2.12194440e-4f;
+  // Adding 1.5·2²³ rounds a float below 2²² to an integer, which then stands in its low bits.
+  private static final float ROUND = 12582912f;
+
+  private Exponential() {}
+
+  /**
+   * {@code x = e^x} with a relative error below 2·10⁻⁷. What exceeds {@link #MAX} or {@link #MIN}
+   * is taken for these, so −∞ gives 1.2·10⁻³⁸, which is 0 enough for a softmax.
+   *
+   * <p>{@code e^x = 2ⁿ·e^r} with {@code n = round(x / ln 2)} and the polynomial of Cephes {@code
+   * expf} for {@code |r| ≤ ½ ln 2}.
+   *
+   * @param at where to begin
+   * @param count how many elements; rounded up to whole vectors, for which there must be room
+   */
+  static void exp(float[] x, int at, int count) {
+    for (int i = at; i < at + count; i += Lanes.COUNT) {
+      var clamped = FloatVector.fromArray(S, x, i).max(MIN).min(MAX);
+      var shifted = clamped.fma(FloatVector.broadcast(S, LOG2_E), FloatVector.broadcast(S, ROUND));
+      var n = shifted.sub(ROUND);
+      var r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), clamped);
+      r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
+      var p = FloatVector.broadcast(S, 1.9875691500e-4f);
+      p = p.fma(r, FloatVector.broadcast(S, 1.3981999507e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 8.3334519073e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 4.1665795894e-2f));
+      p = p.fma(r, FloatVector.broadcast(S, 1.6666665459e-1f));
+      p = p.fma(r, FloatVector.broadcast(S, 5.0000001201e-1f));
+      p = p.fma(r.mul(r), r).add(1f);
+      // The low bits of `shifted` are n; adding n to the exponent of p multiplies by 2ⁿ.
+      var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      p.reinterpretAsInts().add(exponent).reinterpretAsFloats().intoArray(x, i);
+    }
+  }
+}
