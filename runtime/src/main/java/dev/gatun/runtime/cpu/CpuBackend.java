@@ -132,6 +132,7 @@ final class CpuBackend implements Backend {
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
     OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
     var packed = Checks.packed("linear", weight, PackedWeight.class, name());
+    WarmUp.await();
     event.begin();
     gemm.linear(x, packed, epilogue, gate, residual, out);
     record("linear", out);
@@ -140,6 +141,7 @@ final class CpuBackend implements Backend {
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     OperatorChecks.attention(device(), q, k, v, spec, out);
+    WarmUp.await();
     event.begin();
     attention.attention(q, k, v, spec, out);
     record("attention", out);
@@ -149,6 +151,7 @@ final class CpuBackend implements Backend {
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
     OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    WarmUp.await();
     event.begin();
     layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
     record("layerNorm", out);

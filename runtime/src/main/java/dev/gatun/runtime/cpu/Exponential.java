@@ -40,7 +40,10 @@ final class Exponential {
    */
   static void exp(float[] x, int at, int count) {
     for (int i = at; i < at + count; i += Lanes.COUNT) {
-      var clamped = FloatVector.fromArray(S, x, i).max(MIN).min(MAX);
+      // compare and blend: max and min would spend more on the order of NaN and of the two zeros
+      var v = FloatVector.fromArray(S, x, i);
+      v = v.blend(MIN, v.compare(VectorOperators.LT, MIN));
+      var clamped = v.blend(MAX, v.compare(VectorOperators.GT, MAX));
       var shifted = clamped.fma(FloatVector.broadcast(S, LOG2_E), FloatVector.broadcast(S, ROUND));
       var n = shifted.sub(ROUND);
       var r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), clamped);

@@ -5,6 +5,7 @@ import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -256,7 +257,8 @@ final class FlashAttention implements ThreadTeam.Work {
     var old = FloatVector.fromArray(S, work, max);
     var m = old;
     for (int i = from; i < to; i += QUERIES) {
-      m = m.max(FloatVector.fromArray(S, work, i));
+      var score = FloatVector.fromArray(S, work, i);
+      m = m.blend(score, score.compare(VectorOperators.GT, m));
     }
     for (int i = from; i < to; i += QUERIES) {
       FloatVector.fromArray(S, work, i).sub(m).intoArray(work, i);

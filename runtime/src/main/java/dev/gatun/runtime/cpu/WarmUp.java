@@ -7,6 +7,7 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import jdk.incubator.vector.FloatVector;
 
@@ -21,9 +22,18 @@ import jdk.incubator.vector.FloatVector;
  * then once more. The products come first: they take longest to compile and matter most.
  */
 final class WarmUp implements Runnable {
+  /** Counted down when the kernels are ready; started with the first backend of the JVM. */
+  private static final CountDownLatch DONE = new CountDownLatch(1);
+
   private static final AtomicBoolean STARTED = new AtomicBoolean();
 
-  private static final int PRODUCTS = 2000;
+  /** Beyond this speed the product is compiled: interpreted it is a thousand times slower. */
+  private static final double COMPILED_FLOPS = 8e9;
+
+  /** How long to wait for the compiler at the most, in nanoseconds. */
+  private static final long PATIENCE = 2_000_000_000L;
+
+  private static final int PRODUCTS = 20;
   private static final int OPERATORS = 150;
   private static final int LOADS = 400;
   private static final int DEPTH = 32;
@@ -37,10 +47,32 @@ final class WarmUp implements Runnable {
     }
   }
 
+  /**
+   * Waits until the kernels are ready. To begin without them would be slower: the first step would
+   * compete with the compiler for the processors, at a thousandth of its speed.
+   */
+  static void await() {
+    boolean interrupted = false;
+    while (DONE.getCount() > 0) {
+      try {
+        DONE.await();
+      } catch (InterruptedException e) {
+        interrupted = true; // for whoever looks between the steps
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   @Override
   public void run() {
-    products();
-    operators();
+    try {
+      products();
+      operators();
+    } finally {
+      DONE.countDown();
+    }
   }
 
   private static void products() {
@@ -51,8 +83,16 @@ final class WarmUp implements Runnable {
       for (int i = 0; i < LOADS; i++) {
         load(panel, c);
       }
-      for (int i = 0; i < PRODUCTS; i++) {
-        MicroKernel.multiply(a, 0, panel, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
+      long deadline = System.nanoTime() + PATIENCE;
+      double flops = 2.0 * PRODUCTS * MicroKernel.ROWS * MicroKernel.WIDTH * DEPTH;
+      for (long begin = System.nanoTime(), end; ; begin = end) {
+        for (int i = 0; i < PRODUCTS; i++) {
+          MicroKernel.multiply(a, 0, panel, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
+        }
+        end = System.nanoTime();
+        if (flops / (end - begin) * 1e9 > COMPILED_FLOPS || end > deadline) {
+          break;
+        }
       }
     }
   }
