@@ -6,6 +6,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -34,7 +35,7 @@ final class WarmUp implements Runnable {
   private static final long PATIENCE = 2_000_000_000L;
 
   private static final int PRODUCTS = 20;
-  private static final int OPERATORS = 150;
+  private static final int OPERATORS = 400;
   private static final int LOADS = 400;
   private static final int DEPTH = 32;
 
@@ -117,10 +118,13 @@ final class WarmUp implements Runnable {
     var gemm = new Gemm(team, scratch);
     var attention = new FlashAttention(team, scratch);
     var layerNorm = new LayerNorm(team, scratch);
+    var elementwise = new Elementwise(team, scratch);
     int rows = 2 * MicroKernel.ROWS + 5;
     int width = 2 * MicroKernel.WIDTH;
     try (var x = Tensor.allocate(DType.F32, Shape.of(1, rows, width));
         var y = Tensor.allocate(DType.F32, Shape.of(1, rows, width));
+        var image = Tensor.allocate(DType.F32, Shape.of(1, 8, 8, 4));
+        var tokens = Tensor.allocate(DType.F32, Shape.of(1, 16, 16));
         var row = Tensor.allocate(DType.F32, Shape.of(1, width));
         var bias = Tensor.allocate(DType.F32, Shape.of(width));
         var matrix = Tensor.allocate(DType.F32, Shape.of(width, width));
@@ -133,6 +137,11 @@ final class WarmUp implements Runnable {
         gemm.linear(x, weight, plain, row, x, y);
         layerNorm.layerNorm(x, null, null, row, row, 1e-6f, y);
         attention.attention(x, x, x, spec, y);
+        HostMovement.patchify(image, 2, tokens);
+        HostMovement.unpatchify(tokens, 2, image);
+        HostMovement.copy(image.columns(0, 2), image.columns(2, 4));
+        elementwise.combine(1, image.columns(0, 2), 1, image.columns(2, 4), image.columns(0, 2));
+        elementwise.clamp(image, -1, 1, image);
       }
     } finally {
       scratch[0].close();

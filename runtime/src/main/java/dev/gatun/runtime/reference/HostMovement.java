@@ -128,25 +128,29 @@ public final class HostMovement {
     patches(out, patch, x, false);
   }
 
-  /** Pixel by pixel between {@code image [N, H, W, C]} and {@code tokens [N, T, p·p·C]}. */
+  /**
+   * Row by row of each patch, between {@code image [N, H, W, C]} and {@code tokens [N, T, p·p·C]}.
+   */
   private static void patches(Tensor image, int patch, Tensor tokens, boolean cut) {
     var pixels = image.segment();
     var cells = tokens.segment();
     int height = image.dim(1);
     int width = image.dim(2);
     long bytes = 4L * image.dim(3);
+    // The pixels of a patch that stand side by side do so in its token, too.
+    int run = image.isContiguous() ? patch : 1;
     long lines = bytes == 0 ? 0 : (long) image.dim(0) * height;
     for (long line = 0; line < lines; line++) {
       // A line is (image, row of patches, row in the patch), for the patch divides the height.
       long firstToken = line / patch * (width / patch);
       long inPatch = line % patch * patch;
-      for (int x = 0; x < width; x++) {
+      for (int x = 0; x < width; x += run) {
         long pixel = row(image, line * width + x);
         long cell = row(tokens, firstToken + x / patch) + (inPatch + x % patch) * bytes;
         if (cut) {
-          MemorySegment.copy(pixels, pixel, cells, cell, bytes);
+          MemorySegment.copy(pixels, pixel, cells, cell, run * bytes);
         } else {
-          MemorySegment.copy(cells, cell, pixels, pixel, bytes);
+          MemorySegment.copy(cells, cell, pixels, pixel, run * bytes);
         }
       }
     }
