@@ -28,15 +28,22 @@ final class WarmUp implements Runnable {
 
   private static final AtomicBoolean STARTED = new AtomicBoolean();
 
-  /** Beyond this speed the product is compiled: interpreted it is a thousand times slower. */
+  /** Beyond this speed the product is compiled: before, it does not reach a tenth of it. */
   private static final double COMPILED_FLOPS = 8e9;
 
   /** How long to wait for the compiler at the most, in nanoseconds. */
   private static final long PATIENCE = 2_000_000_000L;
 
+  /** Products between two looks at the clock. */
   private static final int PRODUCTS = 20;
+
+  /** Rounds of all operators: after fewer, the first steps of a sampler still meet slow code. */
   private static final int OPERATORS = 400;
+
+  /** Rounds of loads and stores: a few hundred are what the first compiler waits for. */
   private static final int LOADS = 400;
+
+  /** Turns of a loop. */
   private static final int DEPTH = 32;
 
   private WarmUp() {}
@@ -50,7 +57,7 @@ final class WarmUp implements Runnable {
 
   /**
    * Waits until the kernels are ready. To begin without them would be slower: the first step would
-   * compete with the compiler for the processors, at a thousandth of its speed.
+   * compete with the compiler for the processors, and get hardly anywhere.
    */
   static void await() {
     boolean interrupted = false;
