@@ -3,19 +3,51 @@ package dev.gatun.runtime;
 /**
  * The constants of an attention, fixed when a layer is made.
  *
- * <p>What later networks add (relative position bias, windows) becomes a component here with a
- * neutral default in {@link #of}, so callers do not change.
- *
  * @param heads number of heads; the channel axis of q, k and v is {@code [heads, headSize]}
  * @param scale factor on q·k before the softmax, usually {@code headSize^-½}
  * @param causal whether query i sees only the keys j ≤ i
+ * @param windows what a query sees of a grid of tokens; null for everything
+ * @param relativeBias F32 {@code [heads, (2·side − 1)²]} with the side of the windows, added to the
+ *     scaled scores: for a query at row r and column c and a key at r', c' it is element {@code (r
+ *     − r' + side − 1)·(2·side − 1) + (c − c' + side − 1)} of the head (Liu et al., "Swin
+ *     Transformer", 2021); null for none, and only with windows
  */
-public record AttentionSpec(int heads, float scale, boolean causal) {
+public record AttentionSpec(
+    int heads, float scale, boolean causal, Windows windows, Tensor relativeBias) {
+  /**
+   * A grid of tokens in row-major order, cut into square windows that do not overlap.
+   *
+   * @param height rows of the grid
+   * @param width columns of the grid
+   * @param side rows and columns of a window, a divisor of both; as many as the grid has for
+   *     attention over all of it
+   */
+  public record Windows(int height, int width, int side) {
+    public Windows {
+      if (side < 1 || height < 1 || width < 1 || height % side != 0 || width % side != 0) {
+        throw new IllegalArgumentException(
+            "windows of %d on a grid of %dx%d: the side must divide both extents"
+                .formatted(side, height, width));
+      }
+    }
+  }
+
   public AttentionSpec {
     if (heads < 1) {
       throw new IllegalArgumentException(
           "attention with " + heads + " heads: there must be at least one");
     }
+    if (windows != null && causal) {
+      throw new IllegalArgumentException("attention in windows has no causal order");
+    }
+    if (relativeBias != null && windows == null) {
+      throw new IllegalArgumentException("attention with a relative bias needs windows");
+    }
+  }
+
+  /** Attention to everything, or with the causal mask to everything before. */
+  public AttentionSpec(int heads, float scale, boolean causal) {
+    this(heads, scale, causal, null, null);
   }
 
   /**
@@ -24,5 +56,15 @@ public record AttentionSpec(int heads, float scale, boolean causal) {
    */
   public static AttentionSpec of(int heads, int headSize) {
     return new AttentionSpec(heads, (float) (1 / Math.sqrt(headSize)), false);
+  }
+
+  /** The same where query i sees only the keys j ≤ i. */
+  public AttentionSpec withCausalMask() {
+    return new AttentionSpec(heads, scale, true, windows, relativeBias);
+  }
+
+  /** The same in windows, with a relative position bias or null. */
+  public AttentionSpec inWindows(Windows grid, Tensor bias) {
+    return new AttentionSpec(heads, scale, causal, grid, bias);
   }
 }

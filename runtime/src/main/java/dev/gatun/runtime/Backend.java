@@ -31,10 +31,14 @@ import java.util.List;
  *       for it between steps.
  * </ul>
  *
- * <p>The families still to come (conv2d with epilogue and asymmetric padding, groupNorm with
- * scale-shift and SiLU, resampling, reductions, and the vector–Jacobian products of guidance)
- * follow the same rules: constants in a small record like {@link AttentionSpec}, weights through a
- * {@link #pack pack} of their own, epilogues as {@link Epilogue}.
+ * <h2>Gradients</h2>
+ *
+ * <p>An operator named {@code …Gradient} is the vector–Jacobian product of another with respect to
+ * what it computes on; weights are constants. It is given the gradient {@code dy} of the result and
+ * overwrites the gradient {@code dx} of the operand; what else it needs it computes anew from the
+ * operands. {@link RecordingBackend} strings them together. Products of operators that only move or
+ * average need none of their own: the gradient of {@link #upsampleNearest} is four times {@link
+ * #averagePool}, and the other way round.
  */
 public interface Backend extends AutoCloseable {
   /**
@@ -99,6 +103,17 @@ public interface Backend extends AutoCloseable {
    */
   Weight pack(Tensor matrix);
 
+  /**
+   * Re-lays the kernel of a convolution for {@link #conv2d}; done once at load.
+   *
+   * @param kernel F32, F16 or BF16 {@code [out, in, height, width]} in host memory, not referred to
+   *     afterwards
+   * @return the kernel, owned by the caller
+   */
+  default ConvKernel packKernel(Tensor kernel) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
   // ----------------------------------------------------------------------------------------
   // movement
 
@@ -123,6 +138,50 @@ public interface Backend extends AutoCloseable {
 
   /** The inverse of {@link #patchify}: {@code [N, (H/p)(W/p), p·p·C] → [N, H, W, C]}. */
   void unpatchify(Tensor x, int patch, Tensor out);
+
+  /**
+   * Doubles height and width by repetition: {@code out[n, 2i+a, 2j+b] = x[n, i, j]}.
+   *
+   * @param x {@code [N, H, W, C]}
+   * @param out {@code [N, 2H, 2W, C]}
+   */
+  default void upsampleNearest(Tensor x, Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * Halves height and width: {@code out[n, i, j]} is the mean of the 2×2 block {@code x[n, 2i…,
+   * 2j…]}.
+   *
+   * @param x {@code [N, H, W, C]}, H and W even
+   * @param out {@code [N, H/2, W/2, C]}
+   */
+  default void averagePool(Tensor x, Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * Bilinear interpolation to another size, as {@code torch.nn.functional.interpolate} with {@code
+   * align_corners=False} and no antialiasing: along each axis {@code src = max(0, (dst +
+   * ½)·(in/out) − ½)}, between {@code ⌊src⌋} and {@code min(⌊src⌋ + 1, in − 1)} with weight {@code
+   * src − ⌊src⌋}.
+   *
+   * @param x {@code [N, H, W, C]}
+   * @param out {@code [N, any height, any width, C]}
+   */
+  default void resizeBilinear(Tensor x, Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * The mean over all positions of a sample: {@code out[n] = mean of x[n, …]}.
+   *
+   * @param x {@code [N, L, C]} or {@code [N, H, W, C]}
+   * @param out {@code [N, C]}
+   */
+  default void meanOfPositions(Tensor x, Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
 
   // ----------------------------------------------------------------------------------------
   // embeddings
@@ -174,9 +233,41 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
-   * Multi-head attention, {@code softmax(scale·q·kᵀ)·v} for each head, over the keys; the matrix of
-   * weights is never held as a whole. The head size is {@code C / heads}, any number; head h is
-   * columns {@code h·size …}, so packed {@code qkv [N, L, 3C]} is passed as three column views.
+   * A convolution with everything that follows it: {@code out = residual + activation(x ∗ kernel +
+   * bias)}, cross-correlation as in PyTorch: {@code out[n, i, j, o] = Σ x[n, i·stride + a − top,
+   * j·stride + b − left, c]·kernel[o, c, a, b]}, zeros outside of x.
+   *
+   * @param x {@code [N, H, W, in]}
+   * @param kernel {@code [out, in, height, width]}, packed by this backend
+   * @param spec stride and padding
+   * @param epilogue bias and activation
+   * @param residual {@code [N, H', W', out]}, or null for none; may be {@code out} itself
+   * @param out {@code [N, H', W', out]} with {@code H' = (H + top + bottom − height)/stride + 1},
+   *     rounded down, and W' alike
+   */
+  default void conv2d(
+      Tensor x,
+      ConvKernel kernel,
+      Conv2dSpec spec,
+      Epilogue epilogue,
+      Tensor residual,
+      Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /** {@link #conv2d(Tensor, ConvKernel, Conv2dSpec, Epilogue, Tensor, Tensor)} without residual. */
+  default void conv2d(Tensor x, ConvKernel kernel, Conv2dSpec spec, Epilogue epilogue, Tensor out) {
+    conv2d(x, kernel, spec, epilogue, null, out);
+  }
+
+  /**
+   * Multi-head attention, {@code softmax(scale·q·kᵀ + bias)·v} for each head, over the keys; the
+   * matrix of weights is never held as a whole. The head size is {@code C / heads}, any number;
+   * head h is columns {@code h·size …}, so packed {@code qkv [N, L, 3C]} is passed as three column
+   * views.
+   *
+   * <p>With {@linkplain AttentionSpec#windows windows}, Lq = Lk is the area of a grid, and a query
+   * sees the keys of its own window only; a relative position bias is added there.
    *
    * @param q {@code [N, Lq, C]}
    * @param k {@code [N, Lk, C]}
@@ -202,6 +293,36 @@ public interface Backend extends AutoCloseable {
   void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out);
 
+  /**
+   * Group normalisation with optional modulation and activation: {@code y = (x - μ)/√(σ² +
+   * eps)·gamma + beta}, {@code out = activation(y·(1 + scale) + shift)}; μ and σ² are mean and
+   * biased variance over all positions of a sample and the {@code C/groups} consecutive channels of
+   * a group (Wu and He, 2018).
+   *
+   * @param x {@code [N, L, C]} or {@code [N, H, W, C]}; or {@code [N, C]}, where a sample has one
+   *     position
+   * @param groups a divisor of C
+   * @param gamma {@code [C]}
+   * @param beta {@code [C]}
+   * @param shift {@code [N, C]}, or null together with scale
+   * @param scale {@code [N, C]}, or null
+   * @param eps added to the variance
+   * @param activation applied last
+   * @param out the shape of x; may be x
+   */
+  default void groupNorm(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
   // ----------------------------------------------------------------------------------------
   // pointwise
 
@@ -216,6 +337,16 @@ public interface Backend extends AutoCloseable {
    * @param y {@code [R, C]}, R a divisor of rows
    */
   void add(Tensor x, Tensor y, Tensor out);
+
+  /**
+   * {@code out = x + y}, with one row of y for all positions of a sample; out may be x.
+   *
+   * @param x {@code [rows, C]}
+   * @param y {@code [N, C]}, each row for {@code rows / N} consecutive rows of x
+   */
+  default void addPerSample(Tensor x, Tensor y, Tensor out) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
 
   /** {@code out = x ⊙ y + z}, same shapes; out may be any of them. */
   void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out);
@@ -236,6 +367,83 @@ public interface Backend extends AutoCloseable {
    * normal float it may be 0.
    */
   void exp(double a, Tensor x, double b, Tensor out);
+
+  // ----------------------------------------------------------------------------------------
+  // gradients
+
+  /**
+   * Gradient of {@link #linear} without activation, gate and residual: {@code dx = dy·W}.
+   *
+   * @param dy {@code [rows, out]}
+   * @param weight {@code [out, in]}, packed by this backend, which may keep a second form of it
+   *     from now on
+   * @param dx {@code [rows, in]}
+   */
+  default void linearGradient(Tensor dy, Weight weight, Tensor dx) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * Gradient of {@link #conv2d} without activation and residual: {@code dx[n, y, x, c] = Σ dy[n, i,
+   * j, o]·kernel[o, c, y + top − i·stride, x + left − j·stride]}.
+   *
+   * @param dy {@code [N, H', W', out]}
+   * @param kernel packed by this backend, which may keep a second form of it from now on
+   * @param spec of the convolution
+   * @param dx {@code [N, H, W, in]}
+   */
+  default void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * Gradient of {@link #attention} with respect to queries, keys and values, without windows and
+   * bias.
+   *
+   * @param dOut {@code [N, Lq, C]}
+   * @param dq {@code [N, Lq, C]}
+   * @param dk {@code [N, Lk, C]}
+   * @param dv {@code [N, Lk, C]}
+   * @throws IllegalArgumentException also if the attention has windows
+   */
+  default void attentionGradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /**
+   * Gradient of {@link #groupNorm}: with {@code x̂ = (x - μ)/√(σ² + eps)} and g the gradient of x̂,
+   * {@code dx = (g - mean(g) - x̂·mean(g·x̂))/√(σ² + eps)}, means over a group.
+   *
+   * @param x as in the operator
+   * @param dy the shape of x
+   * @param dx the shape of x; may be dy
+   */
+  default void groupNormGradient(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor dy,
+      Tensor dx) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
+
+  /** Gradient of {@link #activate}: {@code dx = dy ⊙ activation'(x)}; dx may be x or dy. */
+  default void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    throw new UnsupportedOperationException("TEMPORARY");
+  }
 
   /**
    * Ends the backend's threads and frees what it holds; tensors and weights made with it stay their

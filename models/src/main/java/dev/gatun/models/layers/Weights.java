@@ -2,6 +2,7 @@ package dev.gatun.models.layers;
 
 import dev.gatun.models.Parameters;
 import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -58,17 +59,38 @@ public final class Weights implements AutoCloseable {
             }));
   }
 
+  /** The packed kernel of a convolution, {@code [out, in, size, size]}. */
+  public ConvKernel kernel(String key, int out, int in, int size) {
+    return own(source.read(key, Shape.of(out, in, size, size), backend::packKernel));
+  }
+
   /** A tensor on the device, in F32. */
   public Tensor tensor(String key, int... dims) {
+    return own(source.read(key, Shape.of(dims), this::toDevice));
+  }
+
+  /**
+   * A tensor on the device, in F32, that is stored otherwise.
+   *
+   * @param stored the shape in the state dict
+   * @param relay makes the F32 host tensor from the stored one; closed after copying
+   */
+  public Tensor tensor(String key, Shape stored, UnaryOperator<Tensor> relay) {
     return own(
         source.read(
             key,
-            Shape.of(dims),
+            stored,
             tensor -> {
-              var copy = backend.allocate(DType.F32, tensor.shape());
-              backend.copy(tensor, copy);
-              return copy;
+              try (var host = relay.apply(tensor)) {
+                return toDevice(host);
+              }
             }));
+  }
+
+  private Tensor toDevice(Tensor host) {
+    var copy = backend.allocate(DType.F32, host.shape());
+    backend.copy(host, copy);
+    return copy;
   }
 
   /** Makes this the owner of something that a layer computed instead of reading. */
