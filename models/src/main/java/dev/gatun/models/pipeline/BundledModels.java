@@ -6,16 +6,26 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** The small trained models that come with Gatun, so that a first picture needs no download. */
 public final class BundledModels {
-  private static final List<String> NAMES = List.of("dit-fruit");
+  private static final List<String> NAMES =
+      List.of("dit-fruit", "uvit-digits", "diffit-digits", "adm-digits");
+
+  /** Models that others work with. */
+  private static final List<String> COMPANIONS = List.of("adm-digits-classifier");
 
   private BundledModels() {}
 
   /** Their names; the first is the default. */
   public static List<String> names() {
     return NAMES;
+  }
+
+  /** Those that make pictures, and those that help them. */
+  static List<String> all() {
+    return Stream.concat(NAMES.stream(), COMPANIONS.stream()).toList();
   }
 
   /**
@@ -38,7 +48,7 @@ public final class BundledModels {
    * @throws CheckpointException if there is none of that name
    */
   public static Bundled open(String name) throws CheckpointException {
-    if (!NAMES.contains(name)) {
+    if (!all().contains(name)) {
       throw new CheckpointException(
           name,
           "there is neither a file nor a bundled model of that name; bundled are "

@@ -1,6 +1,7 @@
 package dev.gatun.models.pipeline;
 
 import java.awt.image.BufferedImage;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.SequencedMap;
 
@@ -12,7 +13,8 @@ import java.util.SequencedMap;
  * @param width in pixels
  * @param channels 1 for grey, 3 for red, green, blue
  * @param samples as the sampler left them, about -1 to 1, {@code [count, height, width, channels]}
- * @param labels the class of each picture; empty for an unconditional model
+ * @param labels the class of each picture; empty for a model without classes
+ * @param rounding how a pixel becomes a byte
  * @param parameters what would make them again: model, seed, sampler, steps, guidance and so on
  */
 public record GeneratedImages(
@@ -22,26 +24,33 @@ public record GeneratedImages(
     int channels,
     float[] samples,
     long[] labels,
+    Rounding rounding,
     SequencedMap<String, String> parameters) {
 
   /** Space between the pictures of a grid, in pixels. */
   private static final int PADDING = 2;
 
-  /**
-   * The bytes of the pictures, {@code [count, height, width, channels]}: {@code ⌊255·clamp((x +
-   * 1)/2, 0, 1) + ½⌋}, the rounding of torchvision's {@code save_image}, which DiT's {@code
-   * sample.py} uses.
-   */
+  /** The bytes of the pictures, {@code [count, height, width, channels]}. */
   public byte[] bytes() {
     byte[] bytes = new byte[samples.length];
     for (int i = 0; i < bytes.length; i++) {
-      bytes[i] = (byte) level(samples[i]);
+      bytes[i] = (byte) rounding.level(samples[i]);
     }
     return bytes;
   }
 
-  private static int level(float x) {
-    return (int) (Math.clamp((x + 1) / 2, 0f, 1f) * 255 + 0.5f);
+  /** One of the pictures, for itself. */
+  GeneratedImages one(int index) {
+    int size = height * width * channels;
+    return new GeneratedImages(
+        1,
+        height,
+        width,
+        channels,
+        Arrays.copyOfRange(samples, index * size, (index + 1) * size),
+        labels.length == 0 ? labels : new long[] {labels[index]},
+        rounding,
+        parameters);
   }
 
   /** One picture. */
@@ -77,9 +86,9 @@ public record GeneratedImages(
     int at = index * height * width * channels;
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++, at += channels) {
-        int red = level(samples[at]);
-        int green = channels < 3 ? red : level(samples[at + 1]);
-        int blue = channels < 3 ? red : level(samples[at + 2]);
+        int red = rounding.level(samples[at]);
+        int green = channels < 3 ? red : rounding.level(samples[at + 1]);
+        int blue = channels < 3 ? red : rounding.level(samples[at + 2]);
         onto.setRGB(left + x, top + y, red << 16 | green << 8 | blue);
       }
     }

@@ -1,5 +1,9 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.diffusion.Respacing;
+import dev.gatun.models.diffusion.Samplers;
+import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -14,8 +18,11 @@ import java.util.stream.Collectors;
  * <p>A request may be used again; it is not thread-safe.
  */
 public final class ImageRequest {
-  /** The most pictures of one request: their pixels are held on the heap. */
-  public static final int MOST = 1 << 16;
+  /** The most pictures of one request: their files are numbered with six digits. */
+  public static final int MOST = 1_000_000;
+
+  /** The most steps: a continuous schedule can be cut as finely as one likes. */
+  static final int MOST_STEPS = 10_000;
 
   static final double MAX_GUIDANCE = 1000;
 
@@ -24,32 +31,40 @@ public final class ImageRequest {
   private final ImagePipeline pipeline;
   final ModelFile model;
   private final List<Integer> classes = new ArrayList<>();
+  private final List<String> prompts = new ArrayList<>();
   private int count;
   long seed;
   Rng rng = Rng.IMAGE;
   String sampler;
   int steps;
-  double eta;
+  String respacing = "";
+  Double eta;
+  double churn;
   double guidance;
   int guidanceChannels;
   boolean clip;
   private int batch;
+  GeneratedImages lowResolution;
   ProgressListener listener;
 
   ImageRequest(ImagePipeline pipeline, ModelFile model) {
     this.pipeline = pipeline;
     this.model = model;
-    var defaults = model.sampling();
+    var defaults = model.recipe().sampling();
     sampler = defaults.sampler();
     steps = defaults.steps();
-    guidance = defaults.guidance();
-    guidanceChannels = defaults.guidanceChannels();
+    guidance = pipeline.guidance() == Guidance.NONE ? pipeline.unguided() : defaults.scale();
+    guidanceChannels = defaults.guidedChannels();
     clip = defaults.clip();
   }
 
   /** The classes to draw, by label; with more pictures than classes they are taken in turn. */
   public ImageRequest classes(int... labels) {
     int most = pipeline.classCount();
+    if (most == 0 && labels.length > 0) {
+      throw new IllegalArgumentException(
+          "class " + labels[0] + ": this model knows no classes; leave them out");
+    }
     for (int label : labels) {
       if (label < 0 || label >= most) {
         throw new IllegalArgumentException(
@@ -89,7 +104,20 @@ public final class ImageRequest {
     return "; there are " + String.join(", ", model.classes());
   }
 
-  /** How many pictures: 16 if nothing is said, or one for each class asked for. */
+  /** The texts to draw; with more pictures than texts they are taken in turn. */
+  public ImageRequest prompts(String... texts) {
+    if (texts.length > 0 && !pipeline.takesText()) {
+      throw new IllegalArgumentException(
+          "a prompt needs a model that was trained with texts, which this one was not; give a class or nothing");
+    }
+    prompts.addAll(List.of(texts));
+    return this;
+  }
+
+  /**
+   * How many pictures: if nothing is said, one for each class, text or picture to be enlarged, else
+   * 16.
+   */
   public ImageRequest count(int pictures) {
     count = within("count", pictures, 1, MOST);
     return this;
@@ -107,12 +135,15 @@ public final class ImageRequest {
     return this;
   }
 
-  /** {@code ddim} or {@code ddpm}. */
+  /**
+   * How to get from noise to a picture: {@code ddim}, {@code ddpm}, {@code dpm-solver++} and all the
+   * others of {@link Samplers#names}.
+   */
   public ImageRequest sampler(String name) {
     var lower = name.toLowerCase(Locale.ROOT);
-    if (!lower.equals("ddim") && !lower.equals("ddpm")) {
+    if (!Samplers.names().contains(lower)) {
       throw new IllegalArgumentException(
-          "there is no sampler '" + name + "'; there are ddim and ddpm");
+          "there is no sampler '" + name + "'; there are " + String.join(", ", Samplers.names()));
     }
     sampler = lower;
     return this;
@@ -120,11 +151,27 @@ public final class ImageRequest {
 
   /** How many steps the sampler takes. */
   public ImageRequest steps(int value) {
-    steps = within("steps", value, 1, model.sampling().trainSteps());
+    steps = within("steps", value, 1, MOST_STEPS);
+    respacing = "";
     return this;
   }
 
-  /** How much of the noise of DDPM the sampler {@code ddim} adds, from 0 (none) to 1. */
+  /**
+   * Which steps of the training's schedule {@code ddpm} and {@code ddim} keep, as guided-diffusion
+   * writes it: {@code 250}, {@code ddim25}, or {@code 90,60,60,20,20} for sections.
+   *
+   * @throws IllegalArgumentException if it is none, or asks for more than there is
+   */
+  public ImageRequest respacing(String text) {
+    steps = Respacing.parse(text).timesteps(model.recipe().training().steps()).length;
+    respacing = text;
+    return this;
+  }
+
+  /**
+   * How much noise the samplers {@code ddim} and the ancestral ones add on their way, from 0 (none)
+   * to 1.
+   */
   public ImageRequest eta(double value) {
     if (!(value >= 0 && value <= 1)) {
       throw new IllegalArgumentException("eta is " + value + ", expected 0 to 1");
@@ -133,15 +180,32 @@ public final class ImageRequest {
     return this;
   }
 
-  /** The scale of classifier-free guidance; 1 is none. */
+  /** How much the samplers of EDM stir: {@code S_churn}, 0 for none. */
+  public ImageRequest churn(double value) {
+    if (!(value >= 0 && value <= 1000)) {
+      throw new IllegalArgumentException("churn is " + value + ", expected 0 to 1000");
+    }
+    churn = value;
+    return this;
+  }
+
+  /**
+   * The scale of the guidance that the model has: for classifier-free guidance w, where 1 is none;
+   * for a classifier s, where 0 is none.
+   */
   public ImageRequest guidance(double scale) {
     if (!(Math.abs(scale) <= MAX_GUIDANCE)) {
       throw new IllegalArgumentException(
           "guidance is " + scale + ", expected a number up to " + MAX_GUIDANCE);
     }
-    if (scale != 1 && model.sampling().nullClass() < 0) {
+    if (pipeline.guidance() == Guidance.NONE && scale != pipeline.unguided()) {
       throw new IllegalArgumentException(
-          "guidance needs a label for \"no class\", which this model was not trained with; leave it at 1");
+          model.recipe().sampling().guidance() == Guidance.CLASSIFIER
+              ? "guidance needs the classifier "
+                  + model.recipe().sampling().companion()
+                  + ", which was not given; leave it at 0"
+              : "guidance needs a label for \"no class\", which this model was not trained with;"
+                  + " leave it at 1");
     }
     guidance = scale;
     return this;
@@ -156,6 +220,16 @@ public final class ImageRequest {
   /** Whether the predicted picture is clamped to [-1, 1] in every step. */
   public ImageRequest clip(boolean on) {
     clip = on;
+    return this;
+  }
+
+  /**
+   * The pictures that a model which enlarges is to enlarge; each is made once, with its own class
+   * where it has one and none is asked for.
+   */
+  public ImageRequest lowResolution(GeneratedImages images) {
+    pipeline.requireLowResolution(images);
+    lowResolution = images;
     return this;
   }
 
@@ -195,15 +269,44 @@ public final class ImageRequest {
   }
 
   /** How many pictures will be made. */
-  int pictures() {
-    return count > 0 ? count : classes.isEmpty() ? DEFAULT_COUNT : classes.size();
+  public int pictures() {
+    if (count > 0) {
+      return count;
+    }
+    if (lowResolution != null) {
+      return lowResolution.count();
+    }
+    int asked = Math.max(classes.size(), prompts.size());
+    return asked > 0 ? asked : DEFAULT_COUNT;
   }
 
-  /** The label of a picture: the classes asked for in turn, else all classes in turn. */
+  /**
+   * The label of a picture: the classes asked for in turn, else that of the picture to be enlarged,
+   * else all classes in turn; 0 for a model without classes.
+   */
   long label(int picture) {
-    return classes.isEmpty()
-        ? picture % pipeline.classCount()
-        : classes.get(picture % classes.size());
+    if (!classes.isEmpty()) {
+      return classes.get(picture % classes.size());
+    }
+    if (lowResolution != null && lowResolution.labels().length > 0) {
+      return lowResolution.labels()[picture % lowResolution.count()];
+    }
+    return pipeline.classCount() == 0 ? 0 : picture % pipeline.classCount();
+  }
+
+  /** How many steps the sampler takes. */
+  public int steps() {
+    return steps;
+  }
+
+  /** Where the noise comes from. */
+  public Rng rng() {
+    return rng;
+  }
+
+  /** The text of a picture; the empty one if there is none. */
+  public String prompt(int picture) {
+    return prompts.isEmpty() ? "" : prompts.get(picture % prompts.size());
   }
 
   /** The classes asked for, as numbers: {@code 3,5}, or {@code all}. */
@@ -219,24 +322,39 @@ public final class ImageRequest {
     parameters.put("model", modelName);
     parameters.put("seed", Long.toString(seed));
     parameters.put("count", Integer.toString(pictures()));
-    parameters.put("classes", labels());
+    if (pipeline.classCount() > 0) {
+      parameters.put("classes", labels());
+    }
+    if (!prompts.isEmpty()) {
+      parameters.put("prompts", String.join(" | ", prompts));
+    }
+    parameters.put("size", Integer.toString(pipeline.size()));
     parameters.put("rng", rng.name().toLowerCase(Locale.ROOT));
     if (rng != Rng.IMAGE) {
       parameters.put("batch", Integer.toString(batch())); // the order of the draws
     }
     parameters.put("sampler", sampler);
-    parameters.put("steps", Integer.toString(steps));
-    if (sampler.equals("ddim")) {
+    parameters.put("steps", respacing.isEmpty() ? Integer.toString(steps) : respacing);
+    if (eta != null) {
       parameters.put("eta", Double.toString(eta));
     }
+    if (churn > 0) {
+      parameters.put("churn", Double.toString(churn));
+    }
     parameters.put("guidance", Double.toString(guidance));
-    if (guidance != 1) {
+    if (pipeline.guidance() == Guidance.CLASSIFIER_FREE && guidance != 1) {
       int channels = guidanceChannels;
       parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
     }
     parameters.put("clip", Boolean.toString(clip));
+    pipeline.companions().names().forEach(parameters::put);
     parameters.put("backend", backendName);
     return parameters;
+  }
+
+  /** What would make the same pictures again, by the names of the command line. */
+  public SequencedMap<String, String> parameters() {
+    return pipeline.parameters(this);
   }
 
   /**
@@ -246,6 +364,17 @@ public final class ImageRequest {
    * @throws GenerationException if the network gives something that is no number
    */
   public GeneratedImages generate() throws InterruptedException {
-    return pipeline.generate(this);
+    return new Generation(pipeline, this).all();
+  }
+
+  /**
+   * Makes the pictures and hands each over when it is finished, so that there may be any number.
+   *
+   * @return how many were made: those that the sink wanted
+   * @throws InterruptedException if the thread is interrupted, at the next step
+   * @throws IOException of the sink
+   */
+  public int generate(ImageSink sink) throws InterruptedException, IOException {
+    return new Generation(pipeline, this).each(sink);
   }
 }

@@ -1,15 +1,14 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.DiffusionConfig;
 import dev.gatun.models.Network;
 import dev.gatun.models.NetworkConfig;
+import dev.gatun.models.NetworkFamily;
+import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.ParameterException;
-import dev.gatun.models.Parameters;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.TensorInfo;
-import dev.gatun.models.dit.DiT;
-import dev.gatun.models.dit.DiTConfig;
-import dev.gatun.models.dit.DiTLayouts;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
@@ -28,33 +27,30 @@ import java.util.stream.Collectors;
  * What a checkpoint was recognised as, without reading a number of it.
  *
  * <p>What the network is comes, in this order, from a description that the user gives, from the
- * file's own {@code __metadata__.config}, from a {@code config.json} beside it (diffusers), or from
- * its keys and shapes.
+ * file's own {@code __metadata__.config}, from a {@code config.json} beside it (diffusers), from the
+ * published configuration that the user names, or from its keys and shapes.
  *
+ * @param family the kind of network
  * @param config the network
  * @param layout whose key names the file uses
  * @param origin where the description comes from, for people
- * @param sampling how to sample from it
+ * @param recipe how pictures are made with it; null for a network that makes none
  * @param classes names of the classes by label; empty if the file does not tell
  * @param missing keys that the network needs and the file lacks
  * @param leftOver keys of the file that the network does not know
  */
 public record ModelFile(
+    NetworkFamily family,
     NetworkConfig config,
-    Layout layout,
+    NetworkFamily.Layout layout,
     String origin,
-    SamplingDefaults sampling,
+    Recipe recipe,
     List<String> classes,
     List<String> missing,
     List<String> leftOver) {
 
-  /** The namings that are in use. */
-  public enum Layout {
-    /** As in the authors' code. */
-    ORIGINAL,
-    /** As in Hugging Face diffusers. */
-    DIFFUSERS
-  }
+  /** The key of a file's metadata that names the published checkpoint that it was made from. */
+  public static final String PRESET = "preset";
 
   public ModelFile {
     classes = List.copyOf(classes);
@@ -71,56 +67,103 @@ public record ModelFile(
    */
   public static ModelFile recognise(Checkpoint checkpoint, Path description)
       throws CheckpointException {
+    return recognise(null, checkpoint, description, "");
+  }
+
+  /** {@link #recognise(Path, Checkpoint, Path, String)} without a preset. */
+  public static ModelFile recognise(Path path, Checkpoint checkpoint, Path description)
+      throws CheckpointException {
+    return recognise(path, checkpoint, description, "");
+  }
+
+  /**
+   * {@link #recognise(Checkpoint, Path)} with all that may be known.
+   *
+   * @param path the file or directory that was opened, whose name tells something, and beside which
+   *     a {@code config.json} may lie; or null
+   * @param preset the name of a published checkpoint or size that the user says this is; or empty
+   */
+  public static ModelFile recognise(
+      Path path, Checkpoint checkpoint, Path description, String preset)
+      throws CheckpointException {
     var file = checkpoint.name();
-    if (description != null) {
-      var given = NetworkDescription.read(description);
-      return described(checkpoint, given, given.file());
-    }
-    var embedded = checkpoint.metadata().get("config");
-    if (embedded != null) {
-      return described(checkpoint, NetworkDescription.embedded(file, embedded), "its own metadata");
-    }
     var shapes = shapes(checkpoint);
-    if (DiTLayouts.isDiffusers(shapes)) {
-      throw new CheckpointException(
-          file,
-          "is in the layout of diffusers, whose shapes tell neither heads nor picture size;"
-              + " give --config with its config.json");
+    var found =
+        Families.of(shapes)
+            .orElseThrow(
+                () ->
+                    new CheckpointException(
+                        file,
+                        "is no network that Gatun knows: a DiT has tensors such as"
+                            + " x_embedder.proj.weight, this file begins with "
+                            + checkpoint.tensors().values().stream()
+                                .limit(3)
+                                .map(TensorInfo::toString)
+                                .collect(Collectors.joining(", "))));
+    var metadata = checkpoint.metadata();
+    var known = metadata.getOrDefault(PRESET, metadata.getOrDefault("args.model", ""));
+    var hints = new Hints(preset.isEmpty() ? known : preset, path == null ? "" : file);
+    var beside = beside(path, found.layout());
+    var embedded = checkpoint.metadata().get("config");
+    if (description != null) {
+      return described(checkpoint, shapes, found, NetworkDescription.read(description), hints);
     }
-    if (!DiTLayouts.isOriginal(shapes)) {
-      throw new CheckpointException(
-          file,
-          "is no network that Gatun knows: a DiT has tensors such as x_embedder.proj.weight, this"
-              + " file begins with "
-              + checkpoint.tensors().values().stream()
-                  .limit(3)
-                  .map(TensorInfo::toString)
-                  .collect(Collectors.joining(", ")));
+    if (embedded != null) {
+      var own = NetworkDescription.embedded(file, embedded);
+      return of(checkpoint, shapes, found, own.network(), "its own metadata", SAYS, hints);
+    }
+    if (beside != null) {
+      return described(checkpoint, shapes, found, NetworkDescription.read(beside), hints);
+    }
+    if (!preset.isEmpty()) {
+      return of(checkpoint, shapes, found, preset(file, preset), preset, preset + " has", hints);
     }
     try {
-      var config = DiTLayouts.infer(shapes, trainedHeads(checkpoint), 0);
-      return of(checkpoint, shapes, config, "its keys and shapes", "its other tensors demand");
+      var config = found.family().infer(shapes, hints);
+      var member = new Families.Member(found.family(), config);
+      return of(
+          checkpoint, shapes, found, member, "its keys and shapes", "its other tensors demand", hints);
     } catch (IllegalArgumentException | ParameterException e) {
       throw new CheckpointException(file, e.getMessage(), e);
     }
   }
 
-  /**
-   * {@link #recognise(Checkpoint, Path)}, with the {@code config.json} beside a diffusers file
-   * where there is one.
-   *
-   * @param path the file or directory that was opened
-   */
-  public static ModelFile recognise(Path path, Checkpoint checkpoint, Path description)
+  /** The autoencoders of the papers halve height and width three times. */
+  private static final int PIXELS_OF_LATENT = 8;
+
+  private static final String SAYS = "the description says";
+
+  private static ModelFile described(
+      Checkpoint checkpoint,
+      SequencedMap<String, Shape> shapes,
+      Families.Recognised found,
+      NetworkDescription description,
+      Hints hints)
       throws CheckpointException {
-    if (description == null && DiTLayouts.isDiffusers(shapes(checkpoint))) {
-      var directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
-      var beside = directory == null ? null : directory.resolve("config.json");
-      if (beside != null && Files.isRegularFile(beside)) {
-        return recognise(checkpoint, beside);
-      }
+    return of(
+        checkpoint, shapes, found, description.network(), description.file(), SAYS, hints);
+  }
+
+  /** The {@code config.json} beside a file of diffusers, or null. */
+  private static Path beside(Path path, NetworkFamily.Layout layout) {
+    if (path == null || !layout.name().startsWith("diffusers")) {
+      return null;
     }
-    return recognise(checkpoint, description);
+    var directory = Files.isDirectory(path) ? path : path.toAbsolutePath().getParent();
+    var beside = directory == null ? null : directory.resolve("config.json");
+    return beside != null && Files.isRegularFile(beside) ? beside : null;
+  }
+
+  private static Families.Member preset(String file, String name) throws CheckpointException {
+    return Families.preset(name)
+        .orElseThrow(
+            () ->
+                new CheckpointException(
+                    file,
+                    "cannot be '"
+                        + name
+                        + "', for there is no such preset; there are "
+                        + Preset.all().stream().map(Preset::name).collect(Collectors.joining(", "))));
   }
 
   private static SequencedMap<String, Shape> shapes(Checkpoint checkpoint) {
@@ -129,61 +172,57 @@ public record ModelFile(
     return shapes;
   }
 
-  /** Heads of the model that {@code train.py} names in its arguments, or 0. */
-  private static int trainedHeads(Checkpoint checkpoint) {
-    return DiTConfig.preset(checkpoint.metadata().getOrDefault("args.model", ""))
-        .map(DiTConfig::numHeads)
-        .orElse(0);
-  }
-
-  private static ModelFile described(
-      Checkpoint checkpoint, NetworkDescription description, String origin)
-      throws CheckpointException {
-    return of(checkpoint, shapes(checkpoint), description.config(), origin, "the description says");
-  }
-
   /** Holds the file against a configuration. */
   private static ModelFile of(
       Checkpoint checkpoint,
       SequencedMap<String, Shape> shapes,
-      NetworkConfig config,
+      Families.Recognised found,
+      Families.Member member,
       String origin,
-      String demand)
+      String demand,
+      Hints hints)
       throws CheckpointException {
-    var layout = DiTLayouts.isDiffusers(shapes) ? Layout.DIFFUSERS : Layout.ORIGINAL;
-    var expected =
-        layout == Layout.DIFFUSERS
-            ? DiTLayouts.diffusersStateDict((DiTConfig) config)
-            : config.stateDict();
+    var layout = found.layout();
+    var config = member.config();
+    if (member.family() != found.family()) {
+      throw new CheckpointException(
+          checkpoint.name(),
+          "has the tensors of a %s, %s it is a %s"
+              .formatted(found.family().models().getFirst(), demand, config.model()));
+    }
+    var expected = layout.stateDict(config);
     for (var entry : expected.entrySet()) {
-      var found = shapes.get(entry.getKey());
-      if (found != null && !found.equals(entry.getValue())) {
+      var shape = shapes.get(entry.getKey());
+      if (shape != null && !shape.equals(entry.getValue())) {
         var text =
-            "tensor %s is %s, %s %s".formatted(entry.getKey(), found, demand, entry.getValue());
-        throw new CheckpointException(checkpoint.name(), text + guess(shapes));
+            "tensor %s is %s, %s %s".formatted(entry.getKey(), shape, demand, entry.getValue());
+        throw new CheckpointException(checkpoint.name(), text + guess(found, shapes));
       }
     }
     var missing =
         expected.keySet().stream()
-            // computed where it is not stored
-            .filter(key -> !shapes.containsKey(key) && !key.equals("pos_embed"))
+            .filter(key -> !shapes.containsKey(key) && !layout.optional(key))
             .toList();
-    var leftOver = shapes.keySet().stream().filter(key -> !expected.containsKey(key)).toList();
+    var leftOver =
+        shapes.keySet().stream()
+            .filter(key -> !expected.containsKey(key) && !layout.ignored(key))
+            .toList();
     try {
-      var sampling = SamplingDefaults.of(checkpoint, config);
+      var recipe =
+          config instanceof DiffusionConfig images ? Recipe.of(checkpoint, images, hints) : null;
       return new ModelFile(
-          config, layout, origin, sampling, classNames(checkpoint), missing, leftOver);
+          member.family(), config, layout, origin, recipe, classNames(checkpoint), missing, leftOver);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(checkpoint.name(), e.getMessage(), e);
     }
   }
 
-  /** The published network that all shapes fit, as a question, where they do not fit this one. */
-  private static String guess(SequencedMap<String, Shape> shapes) {
+  /** The network that all shapes fit, as a question, where they do not fit this one. */
+  private static String guess(Families.Recognised found, SequencedMap<String, Shape> shapes) {
     try {
-      var config = DiTLayouts.infer(shapes, 0, 32);
+      var config = found.family().infer(shapes, Hints.NONE);
       boolean fits =
-          config.stateDict().entrySet().stream()
+          found.layout().stateDict(config).entrySet().stream()
               .allMatch(
                   entry ->
                       entry
@@ -208,6 +247,62 @@ public record ModelFile(
         .toList();
   }
 
+  /** The network as one that makes pictures; see {@link #requirePictures}. */
+  public DiffusionConfig images() {
+    return (DiffusionConfig) config;
+  }
+
+  /** Height and width of the pictures, in pixels. */
+  public int pixels() {
+    return images().inputSize() * scale();
+  }
+
+  /** Pixels along the side of what the network counts in. */
+  private int scale() {
+    return recipe.training().latent() ? PIXELS_OF_LATENT : 1;
+  }
+
+  /**
+   * The same model for pictures of another size.
+   *
+   * @throws IllegalArgumentException if the network cannot make it
+   */
+  ModelFile withSize(int pixels) {
+    if (pixels < 1 || pixels % scale() != 0) {
+      throw new IllegalArgumentException(
+          "size is " + pixels + ", expected a positive multiple of " + scale());
+    }
+    return new ModelFile(
+        family,
+        images().withInputSize(pixels / scale()),
+        layout,
+        origin,
+        recipe,
+        classes,
+        missing,
+        leftOver);
+  }
+
+  /**
+   * Requires that pictures can be made with the file.
+   *
+   * @throws CheckpointException if it holds something else, or if nothing tells which of several
+   *     published checkpoints it is
+   */
+  ModelFile requirePictures(String file) throws CheckpointException {
+    if (recipe == null) {
+      throw new CheckpointException(
+          file, "is a " + config.name() + ", which makes no pictures by itself");
+    }
+    if (recipe.training() == null) {
+      throw new CheckpointException(
+          file,
+          "could be any of %s, which are sampled differently; give --preset with one of them"
+              .formatted(String.join(", ", recipe.candidates())));
+    }
+    return this;
+  }
+
   /**
    * Loads the network that the file holds.
    *
@@ -227,16 +322,9 @@ public record ModelFile(
               .formatted(
                   CheckpointException.show(leftOver.getFirst()), others(leftOver), config.name()));
     }
-    Parameters parameters = new CheckpointParameters(checkpoint);
     try {
-      return switch (config) {
-        case DiTConfig dit ->
-            new DiT(
-                dit,
-                layout == Layout.DIFFUSERS ? DiTLayouts.fromDiffusers(parameters) : parameters,
-                backend);
-        default -> throw new IllegalStateException("no network for " + config.model());
-      };
+      return family.load(
+          config, layout.adapt(config, new CheckpointParameters(checkpoint)), backend);
     } catch (ParameterException e) {
       throw e.getCause() instanceof CheckpointException named
           ? named

@@ -1,8 +1,6 @@
 package dev.gatun.models.pipeline;
 
-import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.checkpoint.CheckpointException;
-import dev.gatun.models.dit.DiTLayouts;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.JsonException;
@@ -67,33 +65,24 @@ record NetworkDescription(String file, JsonObject json) {
   }
 
   /**
-   * The configuration of the network.
+   * The network that is described, with its family.
    *
    * @throws CheckpointException if a value is missing, or is none that a network can have
    */
-  NetworkConfig config() throws CheckpointException {
+  Families.Member network() throws CheckpointException {
     try {
-      if (json.has("_class_name")) {
-        var name = json.string("_class_name");
-        return switch (name) {
-          case "DiTTransformer2DModel", "Transformer2DModel" ->
-              DiTLayouts.fromDiffusersDescription(json);
-          default -> throw unknown("_class_name", name, "DiTTransformer2DModel");
-        };
-      }
-      var model = json.string("model");
-      return switch (model) {
-        case "dit" -> DiTLayouts.fromDescription(json);
-        default -> throw unknown("model", model, "dit");
-      };
+      var key = json.has("_class_name") ? "_class_name" : "model";
+      var name = json.string(key);
+      var family =
+          Families.named(name)
+              .orElseThrow(
+                  () ->
+                      new JsonException(
+                          "key '%s' is '%s', which Gatun does not know; it knows %s"
+                              .formatted(key, CheckpointException.show(name), Families.names())));
+      return new Families.Member(family, family.describe(json));
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(file, e.getMessage(), e);
     }
-  }
-
-  private static JsonException unknown(String key, String found, String known) {
-    return new JsonException(
-        "key '%s' is '%s', which Gatun does not know; it knows '%s'"
-            .formatted(key, CheckpointException.show(found), known));
   }
 }

@@ -3,8 +3,9 @@ package dev.gatun.cli;
 import dev.gatun.models.Network;
 import dev.gatun.models.RandomParameters;
 import dev.gatun.models.checkpoint.CheckpointException;
-import dev.gatun.models.dit.DiT;
-import dev.gatun.models.dit.DiTConfig;
+import dev.gatun.models.pipeline.Families;
+import dev.gatun.models.pipeline.Families.Member;
+import dev.gatun.models.pipeline.Preset;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonNull;
 import dev.gatun.models.json.Json.JsonNumber;
@@ -16,7 +17,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -108,24 +111,27 @@ final class BenchCommand implements Command {
   }
 
   private static Candidate load(String model, Backend backend) throws CheckpointException {
-    var preset = DiTConfig.preset(model);
+    var preset = ModelSource.isFile(model) ? Optional.<Member>empty() : Families.preset(model);
     if (preset.isPresent()) {
-      var config = preset.get();
+      var member = preset.get();
       int suffix = model.lastIndexOf('-');
-      var size = suffix > model.indexOf('/') ? model.substring(suffix) : "";
-      return new Candidate(config.name() + size, new DiT(config, new RandomParameters(), backend));
+      var size = member.config().model().equals("dit") && suffix > model.indexOf('/');
+      var name = member.config().name() + (size ? model.substring(suffix) : "");
+      return new Candidate(
+          name, member.family().load(member.config(), new RandomParameters(), backend));
     }
     if (model.toLowerCase(Locale.ROOT).startsWith("dit-")
         && model.contains("/")
-        && !Files.exists(Path.of(model))) {
+        && !ModelSource.isFile(model)) {
       throw CommandException.usage(
           model
               + " is no published size: there are DiT-S, DiT-B, DiT-L and DiT-XL, each with /2,"
-              + " /4 or /8, and with -512 after it for pictures of that size");
+              + " /4 or /8, and with -512 after it for pictures of that size, and "
+              + Preset.all().stream().map(Preset::name).collect(Collectors.joining(", ")));
     }
     try (var source = ModelSource.open(model)) {
       return new Candidate(
-          source.name(), source.recognise(null).load(source.checkpoint(), backend));
+          source.name(), source.recognise(null, "").load(source.checkpoint(), backend));
     }
   }
 

@@ -54,6 +54,15 @@ interface Command {
         .build();
   }
 
+  /** {@code --preset}, where a command opens a checkpoint. */
+  static OptionSpec preset() {
+    return option(
+        "--preset",
+        "NAME",
+        String.class,
+        "Which published checkpoint it is, such as DiT-XL/2-256 or lsun_cat, where files are alike.");
+  }
+
   /** {@code --config}, where a command opens a checkpoint. */
   static OptionSpec config() {
     return option(

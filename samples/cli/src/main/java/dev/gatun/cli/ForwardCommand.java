@@ -41,6 +41,7 @@ final class ForwardCommand implements Command {
                     String.class,
                     "The checkpoint, or the name of a bundled model."))
             .addOption(Command.config())
+            .addOption(Command.preset())
             .addOption(required("--in", "IN.safetensors", Path.class, "The inputs."))
             .addOption(
                 required(
@@ -69,7 +70,9 @@ final class ForwardCommand implements Command {
         var backend = ComputeOptions.open(arguments);
         var network =
             source
-                .recognise(arguments.matchedOptionValue("--config", null))
+                .recognise(
+                    arguments.matchedOptionValue("--config", null),
+                    arguments.matchedOptionValue("--preset", ""))
                 .load(source.checkpoint(), backend)) {
       read(inputs, tensors);
       var outputs = new TreeMap<String, Tensor>();

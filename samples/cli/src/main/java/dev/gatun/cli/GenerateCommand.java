@@ -4,11 +4,13 @@ import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonArray;
 import dev.gatun.models.json.Json.JsonNumber;
 import dev.gatun.models.json.Json.JsonString;
-import dev.gatun.models.pipeline.GeneratedImages;
 import dev.gatun.models.pipeline.ImagePipeline;
 import dev.gatun.models.pipeline.ImageRequest;
+import dev.gatun.models.pipeline.PipelineLoader;
 import dev.gatun.models.pipeline.Rng;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,6 +22,8 @@ import picocli.CommandLine.ParseResult;
 
 /** Makes pictures. */
 final class GenerateCommand implements Command {
+  private static final long MAX_PROMPT_BYTES = 1 << 24;
+
   private final Main main;
 
   GenerateCommand(Main main) {
@@ -48,10 +52,19 @@ final class GenerateCommand implements Command {
                     .build())
             .addOption(
                 Command.option(
+                    "--prompt", "TEXT", String.class, "What to draw, for a model that reads texts."))
+            .addOption(
+                Command.option(
+                    "--prompts",
+                    "FILE",
+                    Path.class,
+                    "A file with a text on each line, for a picture each."))
+            .addOption(
+                Command.option(
                     "--count",
                     "N",
                     Integer.class,
-                    "How many pictures. Default: one for each --class, or 16."))
+                    "How many pictures. Default: one for each --class or prompt, or 16."))
             .addOption(Command.option("--seed", "S", Long.class, "Seed of the noise. Default: 0."))
             .addOption(
                 Command.option(
@@ -65,22 +78,36 @@ final class GenerateCommand implements Command {
                     "--steps", "N", Integer.class, "Sampling steps. Default: the model's."))
             .addOption(
                 Command.option(
-                    "--sampler",
-                    "ddim|ddpm",
+                    "--respacing",
+                    "TEXT",
                     String.class,
-                    "How to get from noise to a picture. Default: the model's."))
+                    "Which steps ddpm and ddim keep, such as ddim25 or 90,60,60,20,20."))
+            .addOption(
+                Command.option(
+                    "--sampler",
+                    "NAME",
+                    String.class,
+                    "How to get from noise to a picture: ddim, ddpm, dpm-solver++, euler-a …"
+                        + " Default: the model's."))
             .addOption(
                 Command.option(
                     "--eta",
                     "X",
                     Double.class,
-                    "Share of DDPM's noise that ddim adds, 0 to 1. Default: 0."))
+                    "Share of the noise that ddim and the ancestral samplers add, 0 to 1."))
+            .addOption(
+                Command.option(
+                    "--churn",
+                    "X",
+                    Double.class,
+                    "How much the samplers of EDM stir. Default: 0."))
             .addOption(
                 Command.option(
                     "--guidance",
                     "W",
                     Double.class,
-                    "Scale of classifier-free guidance; 1 is none. Default: the model's."))
+                    "Scale of the guidance: classifier-free, where 1 is none, or of a classifier,"
+                        + " where 0 is none. Default: the model's."))
             .addOption(
                 Command.option(
                     "--guidance-channels",
@@ -94,6 +121,44 @@ final class GenerateCommand implements Command {
                     .description(
                         "Clamp the predicted picture in every step, or not. Default: the model's.")
                     .build())
+            .addOption(
+                Command.option(
+                    "--size",
+                    "PX",
+                    Integer.class,
+                    "Height and width, where they are to differ from what the model was trained"
+                        + " with."))
+            .addOption(
+                Command.option(
+                    "--vae",
+                    "FILE",
+                    Path.class,
+                    "The autoencoder of a model on latents. Default: one beside the model."))
+            .addOption(
+                Command.option(
+                    "--text-encoder",
+                    "DIR",
+                    Path.class,
+                    "The folder of CLIP ViT-L/14, for a model that reads texts."))
+            .addOption(
+                Command.option(
+                    "--classifier",
+                    "FILE",
+                    Path.class,
+                    "The classifier that guides. Default: one beside the model."))
+            .addOption(
+                Command.option(
+                    "--upsampler",
+                    "FILE",
+                    Path.class,
+                    "A model that enlarges what this one makes."))
+            .addOption(
+                Command.option(
+                    "--low-res",
+                    "FILE.npz",
+                    Path.class,
+                    "The pictures that a model which enlarges is to enlarge."))
+            .addOption(Command.preset())
             .addOption(Command.config());
     ComputeOptions.addTo(spec);
     return spec.addOption(
@@ -105,9 +170,10 @@ final class GenerateCommand implements Command {
         .addOption(
             Command.option(
                 "--out",
-                "FILE.png|DIR",
+                "FILE.png|DIR|FILE.npz",
                 String.class,
-                "One sheet, or a folder of single pictures. Default: MODEL-SEED.png."))
+                "One sheet, a folder of single pictures, which can be continued, or an array for"
+                    + " the evaluators. Default: MODEL-SEED.png."))
         .addOption(Command.flag("--json", "Print the result as a JSON object."));
   }
 
@@ -115,31 +181,51 @@ final class GenerateCommand implements Command {
   public void run(ParseResult arguments) throws IOException, InterruptedException {
     long start = System.nanoTime();
     long seed = arguments.matchedOptionValue("--seed", 0L);
-    try (var source = ModelSource.open(arguments.matchedPositionalValue(0, ModelSource.DEFAULT));
-        var backend = ComputeOptions.open(arguments);
-        var pipeline =
-            ImagePipeline.load(
-                source.checkpoint(),
-                source.recognise(arguments.matchedOptionValue("--config", null)),
-                backend)) {
+    var model = arguments.matchedPositionalValue(0, ModelSource.DEFAULT);
+    try (var backend = ComputeOptions.open(arguments);
+        var pipeline = loader(model, arguments).backend(backend).load()) {
       double loadSeconds = since(start);
       var request = request(pipeline, arguments).seed(seed);
-      var files = PictureFiles.of(arguments.matchedOptionValue("--out", null), source.name(), seed);
-      files.check();
+      var target =
+          PictureTarget.of(arguments.matchedOptionValue("--out", null), name(model), seed);
+      target.check(request);
       long sampling = System.nanoTime();
-      GeneratedImages images;
+      PictureTarget.Outcome outcome;
       double stepSeconds;
       try (var bar = bar()) {
-        images = request.onProgress((done, total, _) -> bar.step(done, total)).generate();
-        stepSeconds = since(sampling) / bar.total();
+        outcome = target.make(request.onProgress((done, total, _) -> bar.step(done, total)));
+        stepSeconds = since(sampling) / Math.max(1, bar.total());
       }
-      var written = files.write(images);
       if (arguments.hasMatchedOption("--json")) {
-        print(images, written, seed, since(start), stepSeconds, loadSeconds);
+        print(request, outcome, since(start), stepSeconds, loadSeconds);
       } else {
-        report(images, written, since(start));
+        report(outcome, since(start));
       }
     }
+  }
+
+  private static PipelineLoader loader(String model, ParseResult arguments) {
+    var loader =
+        ModelSource.isBundled(model)
+            ? ImagePipeline.bundledLoader(model)
+            : ImagePipeline.loader(Path.of(model));
+    given(arguments, "--config", loader::description);
+    given(arguments, "--preset", loader::preset);
+    given(arguments, "--vae", loader::autoencoder);
+    given(arguments, "--text-encoder", loader::textEncoder);
+    given(arguments, "--classifier", loader::classifier);
+    given(arguments, "--upsampler", loader::upsampler);
+    given(arguments, "--size", loader::size);
+    return loader;
+  }
+
+  /** The name of a file without its folder. */
+  private static String name(String model) {
+    if (ModelSource.isBundled(model)) {
+      return model;
+    }
+    var name = Path.of(model).toAbsolutePath().normalize().getFileName();
+    return name == null ? "model" : name.toString();
   }
 
   private static double since(long nanos) {
@@ -161,17 +247,15 @@ final class GenerateCommand implements Command {
           arguments,
           "--class",
           (List<String> classes) -> request.classes(classes.toArray(String[]::new)));
+      given(arguments, "--prompt", (String prompt) -> request.prompts(prompt));
+      given(arguments, "--prompts", (Path file) -> request.prompts(prompts(file)));
+      given(arguments, "--low-res", (Path file) -> request.lowResolution(lowResolution(file)));
       given(arguments, "--count", request::count);
       given(arguments, "--steps", request::steps);
+      given(arguments, "--respacing", request::respacing);
       given(arguments, "--sampler", request::sampler);
-      given(
-          arguments,
-          "--eta",
-          (Double eta) -> {
-            requireDdim(
-                arguments.matchedOptionValue("--sampler", pipeline.model().sampling().sampler()));
-            request.eta(eta);
-          });
+      given(arguments, "--eta", request::eta);
+      given(arguments, "--churn", request::churn);
       given(arguments, "--guidance", request::guidance);
       given(
           arguments,
@@ -191,9 +275,22 @@ final class GenerateCommand implements Command {
     }
   }
 
-  private static void requireDdim(String sampler) {
-    if (!sampler.equalsIgnoreCase("ddim")) {
-      throw CommandException.usage("--eta belongs to the sampler ddim, this is " + sampler);
+  /** The lines of a file that are not blank. */
+  private static String[] prompts(Path file) {
+    try {
+      if (Files.size(file) > MAX_PROMPT_BYTES) {
+        throw CommandException.failure(
+            file + ": has more than " + MAX_PROMPT_BYTES + " bytes; cut it into several files");
+      }
+      var lines = Files.readAllLines(file).stream().filter(line -> !line.isBlank()).toList();
+      if (lines.isEmpty()) {
+        throw CommandException.failure(file + ": holds no text; give one on each line");
+      }
+      return lines.toArray(String[]::new);
+    } catch (CharacterCodingException e) {
+      throw CommandException.failure(file + ": is no UTF-8 text; convert it first");
+    } catch (IOException e) {
+      throw CommandException.failure(file + ": cannot be read; give a file with a text on each line");
     }
   }
 
@@ -218,23 +315,39 @@ final class GenerateCommand implements Command {
     return Integer.parseInt(text);
   }
 
-  private void report(GeneratedImages images, List<Path> files, double total) {
-    var where = files.size() == 1 ? files.getFirst() : files.getFirst().getParent();
-    var pictures = images.count() == 1 ? "1 picture" : images.count() + " pictures";
-    main.out().println("wrote " + where + ": " + pictures + ", " + Seconds.text(total));
+  private void report(PictureTarget.Outcome outcome, double total) {
+    if (outcome.files().isEmpty()) {
+      main.out().println("nothing to do");
+      return;
+    }
+    var first = outcome.files().getFirst();
+    var where = outcome.files().size() == 1 ? first : first.getParent();
+    var found = outcome.found() == 0 ? "" : ", " + outcome.found() + " were there";
+    main.out()
+        .println(
+            "wrote " + where + ": " + pictures(outcome.made()) + found + ", " + Seconds.text(total));
+  }
+
+  private static String pictures(int count) {
+    return count == 1 ? "1 picture" : count + " pictures";
   }
 
   private void print(
-      GeneratedImages images, List<Path> files, long seed, double total, double step, double load) {
-    var made = images.parameters();
+      ImageRequest request,
+      PictureTarget.Outcome outcome,
+      double total,
+      double step,
+      double load) {
+    var made = request.parameters();
     var members = new LinkedHashMap<String, Json>();
     members.put(
         "files",
-        new JsonArray(files.stream().<Json>map(f -> new JsonString(f.toString())).toList()));
-    members.put("seed", JsonNumber.of(seed));
+        new JsonArray(
+            outcome.files().stream().<Json>map(f -> new JsonString(f.toString())).toList()));
+    members.put("seed", JsonNumber.of(Long.parseLong(made.get("seed"))));
     members.put("model", new JsonString(made.get("model")));
     members.put("sampler", new JsonString(made.get("sampler")));
-    members.put("steps", JsonNumber.of(Long.parseLong(made.get("steps"))));
+    members.put("steps", JsonNumber.of(request.steps()));
     members.put("guidance", JsonNumber.of(Double.parseDouble(made.get("guidance"))));
     members.put("total_s", Seconds.json(total));
     members.put("step_s", Seconds.json(step));

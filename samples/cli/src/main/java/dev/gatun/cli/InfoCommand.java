@@ -9,7 +9,9 @@ import dev.gatun.models.json.Json.JsonNumber;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.pipeline.ModelFile;
+import dev.gatun.models.pipeline.Recipe;
 import dev.gatun.models.pipeline.SamplingDefaults;
+import dev.gatun.models.pipeline.Training;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,6 +36,7 @@ final class InfoCommand implements Command {
         .addPositional(
             Command.parameter("FILE|NAME", true, "A checkpoint file, or a bundled model."))
         .addOption(Command.config())
+        .addOption(Command.preset())
         .addOption(Command.flag("--json", "Print a JSON object."));
   }
 
@@ -48,7 +51,9 @@ final class InfoCommand implements Command {
       String reason = null;
       ModelFile file = null;
       try {
-        file = source.recognise(arguments.matchedOptionValue("--config", null));
+        file = source.recognise(
+                arguments.matchedOptionValue("--config", null),
+                arguments.matchedOptionValue("--preset", ""));
         describe(file, members);
       } catch (CheckpointException e) {
         reason = e.getMessage();
@@ -71,27 +76,46 @@ final class InfoCommand implements Command {
   private static void describe(ModelFile file, LinkedHashMap<String, Json> members) {
     members.put("network", new JsonString(file.config().model()));
     members.put("name", new JsonString(file.config().name()));
-    members.put("layout", new JsonString(lower(file.layout())));
+    members.put("layout", new JsonString(file.layout().name()));
     members.put("origin", new JsonString(file.origin()));
     members.put("parameters", JsonNumber.of(file.config().parameters()));
     members.put("classes", strings(file.classes()));
-    members.put("sampling", sampling(file.sampling()));
+    if (file.recipe() != null) {
+      members.put("preset", new JsonString(file.recipe().preset()));
+      members.put("candidates", strings(file.recipe().candidates()));
+      if (file.recipe().training() != null) {
+        members.put("training", training(file.recipe().training()));
+        members.put("sampling", sampling(file.recipe().sampling()));
+      }
+    }
     members.put("missing", strings(file.missing()));
     members.put("left_over", strings(file.leftOver()));
   }
 
+  private static JsonObject training(Training training) {
+    var members = new LinkedHashMap<String, Json>();
+    members.put("space", new JsonString(space(training)));
+    members.put("schedule", new JsonString(lower(training.schedule())));
+    members.put("train_steps", JsonNumber.of(training.steps()));
+    members.put("time", new JsonString(training.time().text()));
+    members.put("prediction", new JsonString(lower(training.prediction())));
+    members.put("variance", new JsonString(lower(training.variance())));
+    members.put("null_class", JsonNumber.of(training.nullClass()));
+    members.put("latent_scale", JsonNumber.of(training.latentScale()));
+    return new JsonObject(members);
+  }
+
   private static JsonObject sampling(SamplingDefaults sampling) {
     var members = new LinkedHashMap<String, Json>();
-    members.put("space", new JsonString(space(sampling)));
-    members.put("schedule", new JsonString(sampling.schedule()));
-    members.put("train_steps", JsonNumber.of(sampling.trainSteps()));
-    members.put("prediction", new JsonString(lower(sampling.prediction())));
-    members.put("variance", new JsonString(lower(sampling.variance())));
-    members.put("clip", new JsonBool(sampling.clip()));
     members.put("sampler", new JsonString(sampling.sampler()));
     members.put("steps", JsonNumber.of(sampling.steps()));
-    members.put("guidance", JsonNumber.of(sampling.guidance()));
-    members.put("guidance_channels", JsonNumber.of(sampling.guidanceChannels()));
+    members.put("clip", new JsonBool(sampling.clip()));
+    members.put("guided_by", new JsonString(lower(sampling.guidance())));
+    members.put("guidance", JsonNumber.of(sampling.scale()));
+    members.put("guidance_channels", JsonNumber.of(sampling.guidedChannels()));
+    members.put("guidance_power", JsonNumber.of(sampling.guidancePower()));
+    members.put("companion", new JsonString(sampling.companion()));
+    members.put("rounding", new JsonString(lower(sampling.rounding())));
     return new JsonObject(members);
   }
 
@@ -102,28 +126,60 @@ final class InfoCommand implements Command {
     if (!file.classes().isEmpty()) {
       line("classes", file.classes().size() + ": " + String.join(", ", file.classes()));
     }
-    var sampling = file.sampling();
+    if (file.recipe() != null) {
+      show(file.recipe());
+    }
+    line("missing", some(file.missing()));
+    line("left over", some(file.leftOver()));
+  }
+
+  private void show(Recipe recipe) {
+    if (recipe.training() == null) {
+      line("preset", "one of " + String.join(", ", recipe.candidates()) + "; --preset decides");
+      return;
+    }
+    line("preset", recipe.preset().isEmpty() ? "none" : recipe.preset());
+    var training = recipe.training();
     line(
         "training",
-        space(sampling)
+        space(training)
             + " space, "
-            + sampling.schedule()
+            + lower(training.schedule())
             + " schedule of "
-            + sampling.trainSteps()
-            + " steps, predicts "
-            + lower(sampling.prediction())
+            + training.steps()
+            + " steps, time "
+            + training.time().text()
+            + ", predicts "
+            + lower(training.prediction())
             + ", variance "
-            + lower(sampling.variance()));
+            + lower(training.variance()));
+    var sampling = recipe.sampling();
     line(
         "sampling",
         sampling.sampler()
             + ", "
             + sampling.steps()
             + " steps, guidance "
-            + sampling.guidance()
+            + guidance(sampling)
             + (sampling.clip() ? ", clipped" : ", not clipped"));
-    line("missing", some(file.missing()));
-    line("left over", some(file.leftOver()));
+    if (!sampling.companion().isEmpty()) {
+      line("works with", sampling.companion());
+    }
+  }
+
+  private static String guidance(SamplingDefaults sampling) {
+    return switch (sampling.guidance()) {
+      case NONE -> "none";
+      case CLASSIFIER -> sampling.scale() + " by a classifier";
+      case CLASSIFIER_FREE ->
+          sampling.scale()
+              + (sampling.guidedChannels() == 0
+                  ? ""
+                  : " on " + sampling.guidedChannels() + " channels")
+              + (sampling.guidancePower() == 0
+                  ? ""
+                  : ", rising as a cosine of power " + sampling.guidancePower());
+    };
   }
 
   private void show(Checkpoint checkpoint) {
@@ -148,8 +204,8 @@ final class InfoCommand implements Command {
     return keys.size() <= SHOWN ? shown : shown + " and " + (keys.size() - SHOWN) + " more";
   }
 
-  private static String space(SamplingDefaults sampling) {
-    return sampling.latent() ? "latent" : "pixel";
+  private static String space(Training training) {
+    return training.latent() ? "latent" : "pixel";
   }
 
   private static String lower(Enum<?> value) {

@@ -31,7 +31,7 @@ public final class Main {
   private static final int PATIENCE_SECONDS = 3;
 
   private static final List<String> NAMES =
-      List.of("generate", "forward", "info", "bench", "devices");
+      List.of("generate", "forward", "info", "bench", "devices", "convert");
 
   private final PrintStream out;
   private final PrintStream err;
@@ -124,6 +124,7 @@ public final class Main {
       case "info" -> new InfoCommand(this);
       case "bench" -> new BenchCommand(this);
       case "devices" -> new DevicesCommand(this);
+      case "convert" -> new ConvertCommand(this);
       default ->
           throw CommandException.usage(
               (name.startsWith("-") ? "there is no option '" : "there is no command '")

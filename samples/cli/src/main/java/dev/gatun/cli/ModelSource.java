@@ -28,13 +28,27 @@ record ModelSource(String name, Path path, Checkpoint checkpoint, AutoCloseable 
    * @throws CheckpointException if there is no such model, or if it is broken
    */
   static ModelSource open(String model) throws CheckpointException {
-    if (BundledModels.names().contains(model) || !mayBePath(model)) {
+    if (isBundled(model)) {
       var bundled = BundledModels.open(model);
       return new ModelSource(model, null, bundled.checkpoint(), bundled);
     }
     var path = Path.of(model);
     var checkpoint = Checkpoint.open(path);
     return new ModelSource(checkpoint.name(), path, checkpoint, checkpoint);
+  }
+
+  /** Whether a word is the name of a file or folder that is there. */
+  static boolean isFile(String model) {
+    try {
+      return Files.exists(Path.of(model));
+    } catch (InvalidPathException e) {
+      return false;
+    }
+  }
+
+  /** Whether a word means a bundled model. */
+  static boolean isBundled(String model) {
+    return BundledModels.names().contains(model) || !mayBePath(model);
   }
 
   /** A word that names no file is meant as a bundled model: the error then lists those. */
@@ -50,11 +64,10 @@ record ModelSource(String name, Path path, Checkpoint checkpoint, AutoCloseable 
    * Recognises the network.
    *
    * @param description a JSON file that the user gave, or null
+   * @param preset the published checkpoint that the user says it is, or empty
    */
-  ModelFile recognise(Path description) throws CheckpointException {
-    return path == null
-        ? ModelFile.recognise(checkpoint, description)
-        : ModelFile.recognise(path, checkpoint, description);
+  ModelFile recognise(Path description, String preset) throws CheckpointException {
+    return ModelFile.recognise(path, checkpoint, description, preset);
   }
 
   @Override

@@ -1,0 +1,188 @@
+package dev.gatun.models.pipeline;
+
+import dev.gatun.models.DiffusionConfig;
+import dev.gatun.models.DiffusionConfig.Conditioning;
+import dev.gatun.models.diffusion.NoiseSchedule;
+import dev.gatun.models.diffusion.Prediction;
+import dev.gatun.models.diffusion.Variance;
+import dev.gatun.models.json.Json.JsonObject;
+import dev.gatun.models.json.JsonException;
+import dev.gatun.models.pipeline.Training.Schedule;
+import dev.gatun.models.pipeline.Training.Time;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/**
+ * The recipe that a checkpoint carries in its metadata as {@code diffusion}, such as {@code
+ * {"space": "pixel", "schedule": "vp", "prediction": "epsilon", "time": "999t", "guidance": 1.5}}.
+ */
+final class MetadataRecipe {
+  /** The longest published schedules have 4000 steps; their β are held on the heap. */
+  private static final int MAX_TRAIN_STEPS = 1 << 16;
+
+  private MetadataRecipe() {}
+
+  /**
+   * @throws JsonException if a value is none that a training can have; the message names its key
+   */
+  static Recipe read(JsonObject json, DiffusionConfig config) {
+    var training = training(json, config);
+    boolean clip = json.bool("clip_denoised", !training.latent());
+    var sampling =
+        switch (training.schedule()) {
+          case LINEAR, COSINE, SCALED_LINEAR ->
+              unguided("ddim", Math.min(50, training.steps()), clip);
+          case VP -> unguided("dpm-solver++", 25, clip && json.has("clip_denoised"));
+          case EDM -> unguided("edm", 18, clip && json.has("clip_denoised"));
+        };
+    return new Recipe(training, guided(json, config, training, sampling), "", List.of());
+  }
+
+  private static SamplingDefaults unguided(String sampler, int steps, boolean clip) {
+    return SamplingDefaults.unguided(sampler, steps, clip, Rounding.NEAREST);
+  }
+
+  private static Training training(JsonObject json, DiffusionConfig config) {
+    var space = json.string("space", config.inChannels() == 4 ? "latent" : "pixel");
+    if (!space.equals("pixel") && !space.equals("latent")) {
+      throw new JsonException("key 'space' is '" + space + "', expected 'pixel' or 'latent'");
+    }
+    var schedule = schedule(json.string("schedule", "linear"));
+    int labels = config.numClasses() + (config.nullClass() >= 0 ? 1 : 0);
+    int nullClass =
+        bounded(json, "null_class", config.nullClass(), -1, Math.max(config.nullClass(), labels - 1));
+    var training =
+        new Training(
+            space.equals("latent"),
+            schedule,
+            bounded(json, "steps", 1000, 1, MAX_TRAIN_STEPS),
+            time(json, schedule),
+            prediction(json.string("prediction", "epsilon")),
+            variance(json, config),
+            nullClass,
+            scale(json));
+    // one that does not exist is an error of the file, not of a request
+    try {
+      switch (schedule) {
+        case LINEAR -> NoiseSchedule.linear(training.steps());
+        case COSINE -> NoiseSchedule.cosine(training.steps());
+        case SCALED_LINEAR, VP, EDM -> {}
+      }
+    } catch (IllegalArgumentException e) {
+      throw new JsonException(
+          "key 'steps' is " + training.steps() + ", too few: " + e.getMessage());
+    }
+    return training;
+  }
+
+  private static Schedule schedule(String name) {
+    return switch (name) {
+      case "linear" -> Schedule.LINEAR;
+      case "cosine", "squaredcos_cap_v2" -> Schedule.COSINE;
+      case "scaled_linear" -> Schedule.SCALED_LINEAR;
+      case "vp" -> Schedule.VP;
+      case "edm" -> Schedule.EDM;
+      default ->
+          throw new JsonException(
+              "key 'schedule' is '"
+                  + name
+                  + "', expected 'linear', 'cosine', 'scaled_linear', 'vp' or 'edm'");
+    };
+  }
+
+  private static Time time(JsonObject json, Schedule schedule) {
+    var usual =
+        switch (schedule) {
+          case LINEAR, COSINE -> Time.INDEX;
+          case SCALED_LINEAR -> Time.NUMBER;
+          case VP -> Time.CONTINUOUS;
+          case EDM -> Time.LOG_SIGMA;
+        };
+    var text = json.string("time", usual.text());
+    boolean discrete = schedule != Schedule.VP && schedule != Schedule.EDM;
+    var possible =
+        discrete ? List.of(Time.INDEX, Time.NUMBER) : List.of(usual);
+    return possible.stream()
+        .filter(time -> time.text().equals(text))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new JsonException(
+                    "key 'time' is '"
+                        + text
+                        + "', expected "
+                        + possible.stream()
+                            .map(time -> "'" + time.text() + "'")
+                            .collect(Collectors.joining(" or "))));
+  }
+
+  private static Prediction prediction(String name) {
+    return switch (name) {
+      case "epsilon" -> Prediction.EPSILON;
+      case "x_0" -> Prediction.X_0;
+      default ->
+          throw new JsonException(
+              "key 'prediction' is '" + name + "', expected 'epsilon' or 'x_0'");
+    };
+  }
+
+  private static Variance variance(JsonObject json, DiffusionConfig config) {
+    boolean learned = config.outChannels() == 2 * config.inChannels();
+    var name =
+        json.string("variance", learned ? "learned_range" : "fixed_large").toLowerCase(Locale.ROOT);
+    var known =
+        Arrays.stream(Variance.values())
+            .filter(value -> value.name().toLowerCase(Locale.ROOT).equals(name))
+            .findFirst();
+    if (known.isPresent()) {
+      return known.get();
+    }
+    if (name.equals("none")) {
+      return learned ? Variance.LEARNED_RANGE : Variance.FIXED_LARGE;
+    }
+    throw new JsonException(
+        "key 'variance' is '"
+            + name
+            + "', expected 'learned_range', 'fixed_small', 'fixed_large' or 'none'");
+  }
+
+  private static double scale(JsonObject json) {
+    double scale = json.number("scale_factor", Training.STABLE_DIFFUSION_SCALE);
+    if (!(scale > 0 && scale < Double.POSITIVE_INFINITY)) {
+      throw new JsonException("key 'scale_factor' is " + scale + ", expected a positive number");
+    }
+    return scale;
+  }
+
+  private static SamplingDefaults guided(
+      JsonObject json, DiffusionConfig config, Training training, SamplingDefaults sampling) {
+    if (json.has("classifier")) {
+      return sampling.classifier(
+          json.string("classifier"), guidance(json, "classifier_scale", 1));
+    }
+    boolean guidable = training.nullClass() >= 0 || config.conditioning() == Conditioning.TEXT;
+    double scale = guidance(json, "guidance", 1);
+    var guided = guidable ? sampling.classifierFree(scale, 0, 0) : sampling;
+    return training.latent() ? guided.decodedBy("autoencoder") : guided;
+  }
+
+  private static double guidance(JsonObject json, String key, double otherwise) {
+    double scale = json.number(key, otherwise);
+    if (!(Math.abs(scale) <= ImageRequest.MAX_GUIDANCE)) {
+      throw new JsonException(
+          "key '" + key + "' is " + scale + ", expected a number up to " + ImageRequest.MAX_GUIDANCE);
+    }
+    return scale;
+  }
+
+  private static int bounded(JsonObject json, String key, int otherwise, int least, int most) {
+    int value = json.integer(key, otherwise);
+    if (value < least || value > most) {
+      throw new JsonException(
+          "key '" + key + "' is " + value + ", expected " + least + " to " + most);
+    }
+    return value;
+  }
+}
