@@ -38,9 +38,7 @@ final class Generation {
     this.pipeline = pipeline;
     this.request = request;
     backend = pipeline.backend();
-    if (pipeline.enlarges() && request.lowResolution == null) {
-      throw new IllegalArgumentException("this model enlarges pictures: give it some, in a .npz file");
-    }
+    request.check();
     pass = new Pass(pipeline, request);
     shared = shared();
   }

@@ -2,6 +2,7 @@ package dev.gatun.models.pipeline;
 
 import dev.gatun.models.DiffusionConfig.Conditioning;
 import dev.gatun.models.DiffusionNetwork;
+import dev.gatun.models.adm.AdmConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
@@ -29,6 +30,9 @@ public final class ImagePipeline implements AutoCloseable {
   // With more rows the intermediates leave the second-level cache: dit-fruit's largest product ran
   // at 171 GFLOP/s on two threads with this number of rows each, and at 150 with twice as many.
   private static final int ROWS_PER_THREAD = 128;
+
+  /** Channels of a picture that was decoded from latents. */
+  static final int COLOURS = 3;
 
   private final String name;
   private final ModelFile model;
@@ -160,6 +164,11 @@ public final class ImagePipeline implements AutoCloseable {
     return network.config().inChannels();
   }
 
+  /** Channels of the pictures. */
+  int pictureChannels() {
+    return model.recipe().training().latent() ? COLOURS : channels();
+  }
+
   /**
    * The smallest batch whose rows, both halves of a guided batch counted, give every thread a full
    * share.
@@ -185,7 +194,7 @@ public final class ImagePipeline implements AutoCloseable {
 
   /** Whether the network takes a smaller picture beside the noise. */
   boolean enlarges() {
-    return network.config().model().equals("adm-superres");
+    return network.config() instanceof AdmConfig config && config.lowResChannels() > 0;
   }
 
   /** Requires that this is a model that can enlarge pictures of a size. */

@@ -1,7 +1,11 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.diffusion.Churn;
 import dev.gatun.models.diffusion.Respacing;
+import dev.gatun.models.diffusion.SamplerSettings;
 import dev.gatun.models.diffusion.Samplers;
+import dev.gatun.models.diffusion.Sampling;
+import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -140,12 +144,7 @@ public final class ImageRequest {
    * others of {@link Samplers#names}.
    */
   public ImageRequest sampler(String name) {
-    var lower = name.toLowerCase(Locale.ROOT);
-    if (!Samplers.names().contains(lower)) {
-      throw new IllegalArgumentException(
-          "there is no sampler '" + name + "'; there are " + String.join(", ", Samplers.names()));
-    }
-    sampler = lower;
+    sampler = Samplers.entry(name).name();
     return this;
   }
 
@@ -314,6 +313,41 @@ public final class ImageRequest {
     return classes.isEmpty()
         ? "all"
         : classes.stream().map(String::valueOf).collect(Collectors.joining(","));
+  }
+
+  /**
+   * Requires that the settings go together; {@link #generate} does so, too.
+   *
+   * @throws IllegalArgumentException if they do not; the message says which and why
+   */
+  public ImageRequest check() {
+    sampling();
+    if (pipeline.enlarges() && lowResolution == null) {
+      throw new IllegalArgumentException(
+          "this model enlarges pictures: give it some with --low-res and a .npz file");
+    }
+    return this;
+  }
+
+  /** The sampler with its settings. */
+  Sampling sampling() {
+    var training = model.recipe().training();
+    int most = training.steps();
+    if ((sampler.equals("ddpm") || sampler.startsWith("ddim")) && steps > most) {
+      throw new IllegalArgumentException(
+          "steps is " + steps + ", expected at most the " + most + " that the model was trained with");
+    }
+    var settings = SamplerSettings.steps(steps).with(X0Correction.clip(clip));
+    if (eta != null) {
+      settings = settings.withEta(eta);
+    }
+    if (churn > 0) {
+      settings = settings.with(Churn.of(churn));
+    }
+    if (!respacing.isEmpty()) {
+      settings = settings.with(Respacing.parse(respacing));
+    }
+    return Samplers.of(sampler, training.process(), settings);
   }
 
   /** What would make the same pictures again. */

@@ -122,9 +122,11 @@ final class MetadataRecipe {
     return switch (name) {
       case "epsilon" -> Prediction.EPSILON;
       case "x_0" -> Prediction.X_0;
+      case "v" -> Prediction.V;
+      case "score" -> Prediction.SCORE;
       default ->
           throw new JsonException(
-              "key 'prediction' is '" + name + "', expected 'epsilon' or 'x_0'");
+              "key 'prediction' is '" + name + "', expected 'epsilon', 'x_0', 'v' or 'score'");
     };
   }
 

@@ -10,7 +10,7 @@ import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.models.vae.AutoencoderKL;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
-import dev.gatun.runtime.gradient.RecordingBackend;
+import dev.gatun.runtime.RecordingBackend;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;

@@ -1,5 +1,8 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.diffusion.DiffusionProcess;
+import dev.gatun.models.diffusion.LinearVp;
+import dev.gatun.models.diffusion.NoiseSchedule;
 import dev.gatun.models.diffusion.Prediction;
 import dev.gatun.models.diffusion.Variance;
 
@@ -65,6 +68,22 @@ public record Training(
 
   /** The factor of Stable Diffusion's latents. */
   public static final double STABLE_DIFFUSION_SCALE = 0.18215;
+
+  /** The diffusion as samplers know it. */
+  DiffusionProcess process() {
+    return switch (schedule) {
+      case LINEAR -> discrete(NoiseSchedule.linear(steps));
+      case COSINE -> discrete(NoiseSchedule.cosine(steps));
+      case SCALED_LINEAR -> discrete(NoiseSchedule.scaledLinear(steps));
+      case VP -> new DiffusionProcess.Continuous(LinearVp.uvit(), prediction);
+      case EDM -> DiffusionProcess.Edm.standard();
+    };
+  }
+
+  private DiffusionProcess discrete(NoiseSchedule noise) {
+    var told = time == Time.NUMBER ? noise.toldAs(i -> i + 1) : noise;
+    return new DiffusionProcess.Discrete(told, prediction, variance);
+  }
 
   /** Trained on pixels, with the noise of a discrete schedule of 1000 steps. */
   static Training pixels(Schedule schedule, Time time, Variance variance) {

@@ -83,7 +83,7 @@ class FruitGoldenTest {
       samples = nhwc.toFloats();
     }
     return new GeneratedImages(
-            COUNT, SIDE, SIDE, 3, samples, new long[COUNT], new LinkedHashMap<>())
+            COUNT, SIDE, SIDE, 3, samples, new long[COUNT], Rounding.NEAREST, new LinkedHashMap<>())
         .bytes();
   }
 

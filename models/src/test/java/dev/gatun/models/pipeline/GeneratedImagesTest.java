@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class GeneratedImagesTest {
   /** {@code ⌊255·clamp((x + 1)/2, 0, 1) + ½⌋}, worked out by hand. */
@@ -17,6 +19,31 @@ class GeneratedImagesTest {
     assertArrayEquals(
         new byte[] {0, 0, 0, 0, 1, (byte) 128, (byte) 254, (byte) 255, (byte) 255, (byte) 255},
         images.bytes());
+  }
+
+  /** Each of the authors' scripts, at the places where they differ. */
+  @ParameterizedTest
+  @CsvSource({
+    "NEAREST, 0, 128",
+    "DOWN, 0, 127",
+    "SHIFTED, 0, 128",
+    "NEAREST, -1, 0",
+    "DOWN, -1, 0",
+    "SHIFTED, -1, 0",
+    "NEAREST, 0.5, 191",
+    "DOWN, 0.5, 191",
+    "SHIFTED, 0.5, 191",
+    "NEAREST, 0.998, 255",
+    "DOWN, 0.998, 254",
+    "SHIFTED, 0.993, 254",
+    "SHIFTED, 1, 255",
+    "DOWN, 7, 255",
+    "SHIFTED, -7, 0",
+    "NEAREST, NaN, 0",
+    "DOWN, NaN, 0"
+  })
+  void roundings(Rounding rounding, float x, int level) {
+    assertEquals(level, rounding.level(x));
   }
 
   @Test
@@ -57,13 +84,13 @@ class GeneratedImagesTest {
   void parametersAreTheirOwnDescription() {
     var parameters = new LinkedHashMap<>(Map.of("seed", "7"));
     parameters.put("steps", "5");
-    var images = new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], parameters);
+    var images = new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], Rounding.NEAREST, parameters);
     assertEquals("seed: 7, steps: 5", images.describe());
   }
 
   private static GeneratedImages images(
       int count, int height, int width, int channels, float... samples) {
     return new GeneratedImages(
-        count, height, width, channels, samples, new long[count], new LinkedHashMap<>());
+        count, height, width, channels, samples, new long[count], Rounding.NEAREST, new LinkedHashMap<>());
   }
 }

@@ -92,8 +92,8 @@ class ImagePipelineTest {
       assertEquals("4", first.parameters().get("seed"));
       // what would make them again
       assertEquals(
-          "model: tiny.safetensors, seed: 4, count: 3, classes: all, rng: image, sampler: ddim,"
-              + " steps: 5, eta: 0.0, guidance: 1.5, guidance-channels: all, clip: true,"
+          "model: tiny.safetensors, seed: 4, count: 3, classes: all, size: 16, rng: image,"
+              + " sampler: ddim, steps: 5, guidance: 1.5, guidance-channels: all, clip: true,"
               + " backend: cpu",
           first.describe());
       var torch = request.rng(Rng.TORCH).guidanceChannels(2).batch(3).sampler("ddpm").generate();
@@ -275,10 +275,14 @@ class ImagePipelineTest {
       refused(() -> r.classes("7"), "class 7 is not one of 0 to 6");
       refused(() -> r.classes("99999999999"), "no class '99999999999'");
       refused(() -> r.classes(-1), "class -1");
-      refused(() -> r.count(0), "count is 0, expected 1 to 65536");
+      refused(() -> r.count(0), "count is 0, expected 1 to 1000000");
       refused(() -> r.count(Integer.MAX_VALUE), "count is 2147483647");
-      refused(() -> r.steps(0), "steps is 0, expected 1 to 1000");
-      refused(() -> r.steps(1001), "steps is 1001");
+      refused(() -> r.steps(0), "steps is 0, expected 1 to 10000");
+      refused(() -> r.steps(10001), "steps is 10001");
+      refused(() -> pipeline.request().steps(1001).check(), "1001", "1000");
+      refused(() -> r.respacing("ddim300"), "ddim300");
+      refused(() -> r.churn(-1), "churn is -1.0, expected 0 to 1000");
+      refused(() -> r.prompts("a cat"), "trained with texts");
       refused(() -> r.eta(-0.1), "eta is -0.1, expected 0 to 1");
       refused(() -> r.eta(Double.NaN), "eta is NaN");
       refused(() -> r.guidance(Double.NaN), "guidance is NaN");
@@ -286,7 +290,7 @@ class ImagePipelineTest {
       refused(() -> r.guidance(1001), "guidance is 1001.0");
       refused(() -> r.guidanceChannels(4), "guidance channels is 4, expected 0 to 3");
       refused(() -> r.batch(0), "batch is 0");
-      refused(() -> r.sampler("plms"), "no sampler 'plms'", "ddim and ddpm");
+      refused(() -> r.sampler("plms"), "no sampler 'plms'", "ddim, ");
       // what was refused is not kept
       assertEquals(16, r.steps(1).generate().count());
     }
@@ -302,7 +306,7 @@ class ImagePipelineTest {
     try (var pipeline = ImagePipeline.load(file)) {
       refused(
           () -> pipeline.request().count(ImageRequest.MOST).generate(),
-          "count is 65536, expected at most 10922 pictures");
+          "count is 1000000, expected at most 10922 pictures");
     }
   }
 
@@ -339,16 +343,15 @@ class ImagePipelineTest {
   }
 
   @Test
-  void aLatentModelIsRefused() throws Exception {
+  void aLatentModelNeedsAnAutoencoder() throws Exception {
     try (var checkpoint = GoldenFiles.open("dit-tiny.model.safetensors");
         var backend = Backend.open(Device.CPU, "reference", 1)) {
       var model = ModelFile.recognise(checkpoint, null);
       var e =
           assertThrows(
               CheckpointException.class, () -> ImagePipeline.load(checkpoint, model, backend));
-      assertTrue(e.getMessage().startsWith("dit-tiny.model.safetensors: is a DiT, depth 3"));
-      assertTrue(e.getMessage().contains("latents"), e.getMessage());
-      assertTrue(e.getMessage().contains("gatun forward"), e.getMessage());
+      assertTrue(e.getMessage().startsWith("dit-tiny.model.safetensors: makes latents"));
+      assertTrue(e.getMessage().contains("give --vae"), e.getMessage());
     }
   }
 
@@ -360,7 +363,7 @@ class ImagePipelineTest {
         var model = ModelFile.recognise(bundled.checkpoint(), null);
         assertEquals(List.of(), model.missing());
         assertEquals(List.of(), model.leftOver());
-        assertEquals(((DiTConfig) model.config()).numClasses(), model.classes().size());
+        assertEquals(10, model.classes().size() % 14); // digits, or 24 kinds of fruit
       }
     }
     var e = assertThrows(CheckpointException.class, () -> ImagePipeline.bundled("dit-cats"));
@@ -372,21 +375,22 @@ class ImagePipelineTest {
   void aModelSaysHowItIsSampled() throws Exception {
     try (var backend = Backend.open(Device.CPU, "cpu", 1);
         var pipeline = pipeline(backend)) {
-      var defaults = pipeline.model().sampling();
-      assertEquals("ddim", defaults.sampler());
-      assertEquals(50, defaults.steps());
-      assertEquals(1.5, defaults.guidance());
-      assertEquals(7, defaults.nullClass());
+      var recipe = pipeline.model().recipe();
+      assertEquals("ddim", recipe.sampling().sampler());
+      assertEquals(50, recipe.sampling().steps());
+      assertEquals(1.5, recipe.sampling().scale());
+      assertEquals(7, recipe.training().nullClass());
       assertEquals(backend, pipeline.backend());
     }
     // what DiT's scripts do with pixels of one channel, which cannot guide three
-    var grey = SamplingDefaults.ofScripts(new DiTConfig(16, 4, 1, 72, 2, 6, 4, 10, true, true));
-    assertFalse(grey.latent());
-    assertEquals(1, grey.guidanceChannels());
-    assertEquals("ddpm", grey.sampler());
-    var plain = SamplingDefaults.ofScripts(new DiTConfig(16, 4, 3, 72, 2, 6, 4, 10, false, true));
-    assertEquals(-1, plain.nullClass());
-    assertEquals(1, plain.guidance());
+    var grey = Recipe.byDefault(new DiTConfig(16, 4, 1, 72, 2, 6, 4, 10, true, true));
+    assertFalse(grey.training().latent());
+    assertEquals(1, grey.sampling().guidedChannels());
+    assertEquals("ddpm", grey.sampling().sampler());
+    assertTrue(grey.sampling().clip());
+    var plain = Recipe.byDefault(new DiTConfig(16, 4, 3, 72, 2, 6, 4, 10, false, true));
+    assertEquals(-1, plain.training().nullClass());
+    assertEquals(1, plain.sampling().scale());
   }
 
   @Test

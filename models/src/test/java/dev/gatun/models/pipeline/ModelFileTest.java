@@ -57,14 +57,14 @@ class ModelFileTest {
       var model = ModelFile.recognise(file, checkpoint, null);
       assertEquals(config, model.config());
       assertEquals(preset.replace("-512", ""), model.config().name());
-      assertEquals(ModelFile.Layout.ORIGINAL, model.layout());
+      assertEquals("original", model.layout().name());
       assertEquals("its keys and shapes", model.origin());
       assertEquals(List.of(), model.missing());
       assertEquals(List.of(), model.leftOver());
       assertEquals(List.of(), model.classes());
-      assertTrue(model.sampling().latent());
-      assertEquals(1000, model.sampling().nullClass());
-      assertEquals(4, model.sampling().guidance());
+      assertTrue(model.recipe().training().latent());
+      assertEquals(1000, model.recipe().training().nullClass());
+      assertEquals(4, model.recipe().sampling().scale());
     }
   }
 
@@ -86,7 +86,7 @@ class ModelFileTest {
     try (var checkpoint = Checkpoint.open(file)) {
       var model = ModelFile.recognise(file, checkpoint, null);
       assertEquals(config, model.config());
-      assertEquals(ModelFile.Layout.DIFFUSERS, model.layout());
+      assertEquals("diffusers", model.layout().name());
       assertEquals("config.json", model.origin());
       assertEquals(List.of(), model.missing());
       assertEquals(List.of(), model.leftOver());
@@ -189,7 +189,7 @@ class ModelFileTest {
          "num_embeds_ada_norm": 10}""");
     try (var checkpoint = Checkpoint.open(file)) {
       var model = ModelFile.recognise(file, checkpoint, null);
-      assertEquals(ModelFile.Layout.DIFFUSERS, model.layout());
+      assertEquals("diffusers", model.layout().name());
       assertArrayEquals(expected(tensors), output(model, checkpoint));
     }
   }
