@@ -4,9 +4,12 @@ import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -22,9 +25,13 @@ final class CpuBackend implements Backend {
   private final ThreadTeam team;
   private final Scratch[] scratch;
   private final Gemm gemm;
+  private final Convolution convolution;
   private final FlashAttention attention;
   private final LayerNorm layerNorm;
+  private final GroupNorm groupNorm;
   private final Elementwise elementwise;
+  private final Resampling resampling;
+  private final Samples samples;
   private final OperatorEvent event = new OperatorEvent();
 
   CpuBackend(int threads) {
@@ -34,9 +41,13 @@ final class CpuBackend implements Backend {
       scratch[i] = new Scratch();
     }
     gemm = new Gemm(team, scratch);
+    convolution = new Convolution(gemm);
     attention = new FlashAttention(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
+    groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
+    resampling = new Resampling(team, scratch);
+    samples = new Samples(team, scratch);
     WarmUp.start();
   }
 
@@ -77,6 +88,87 @@ final class CpuBackend implements Backend {
   public Weight pack(Tensor matrix) {
     OperatorChecks.pack(matrix);
     return new PackedWeight(matrix);
+  }
+
+  @Override
+  public ConvKernel packKernel(Tensor kernel) {
+    FeatureMapChecks.packKernel(kernel);
+    return new PackedKernel(kernel);
+  }
+
+  @Override
+  public void conv2d(
+      Tensor x,
+      ConvKernel kernel,
+      Conv2dSpec spec,
+      Epilogue epilogue,
+      Tensor residual,
+      Tensor out) {
+    FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
+    WarmUp.await();
+    event.begin();
+    convolution.conv2d(x, packed, spec, epilogue, residual, out);
+    record("conv2d", out);
+  }
+
+  @Override
+  public void groupNorm(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor out) {
+    FeatureMapChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, out);
+    WarmUp.await();
+    event.begin();
+    groupNorm.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+    record("groupNorm", out);
+  }
+
+  @Override
+  public void upsampleNearest(Tensor x, Tensor out) {
+    FeatureMapChecks.upsampleNearest(device(), x, out);
+    event.begin();
+    resampling.upsampleNearest(x, out);
+    record("upsampleNearest", out);
+  }
+
+  @Override
+  public void averagePool(Tensor x, Tensor out) {
+    FeatureMapChecks.averagePool(device(), x, out);
+    event.begin();
+    resampling.averagePool(x, out);
+    record("averagePool", out);
+  }
+
+  @Override
+  public void resizeBilinear(Tensor x, Tensor out) {
+    FeatureMapChecks.resizeBilinear(device(), x, out);
+    event.begin();
+    resampling.resizeBilinear(x, out);
+    record("resizeBilinear", out);
+  }
+
+  @Override
+  public void meanOfPositions(Tensor x, Tensor out) {
+    FeatureMapChecks.meanOfPositions(device(), x, out);
+    event.begin();
+    samples.meanOfPositions(x, out);
+    record("meanOfPositions", out);
+  }
+
+  @Override
+  public void addPerSample(Tensor x, Tensor y, Tensor out) {
+    FeatureMapChecks.addPerSample(device(), x, y, out);
+    event.begin();
+    samples.addPerSample(x, y, out);
+    record("addPerSample", out);
   }
 
   @Override

@@ -7,9 +7,12 @@ import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -25,6 +28,8 @@ public final class ReferenceBackend implements Backend {
   private double[] wide = new double[0];
 
   private double[] weights = new double[0];
+
+  private final ReferenceConvolution convolution = new ReferenceConvolution();
 
   @Override
   public String name() {
@@ -58,6 +63,12 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public ConvKernel packKernel(Tensor kernel) {
+    FeatureMapChecks.packKernel(kernel);
+    return new ReferenceKernel(kernel);
+  }
+
+  @Override
   public void copy(Tensor from, Tensor to) {
     OperatorChecks.copy(device(), from, to);
     HostMovement.copy(from, to);
@@ -85,6 +96,30 @@ public final class ReferenceBackend implements Backend {
   public void unpatchify(Tensor x, int patch, Tensor out) {
     OperatorChecks.unpatchify(device(), x, patch, out);
     HostMovement.unpatchify(x, patch, out);
+  }
+
+  @Override
+  public void upsampleNearest(Tensor x, Tensor out) {
+    FeatureMapChecks.upsampleNearest(device(), x, out);
+    ReferenceResampling.upsampleNearest(x, out);
+  }
+
+  @Override
+  public void averagePool(Tensor x, Tensor out) {
+    FeatureMapChecks.averagePool(device(), x, out);
+    ReferenceResampling.averagePool(x, out);
+  }
+
+  @Override
+  public void resizeBilinear(Tensor x, Tensor out) {
+    FeatureMapChecks.resizeBilinear(device(), x, out);
+    ReferenceResampling.resizeBilinear(x, out);
+  }
+
+  @Override
+  public void meanOfPositions(Tensor x, Tensor out) {
+    FeatureMapChecks.meanOfPositions(device(), x, out);
+    ReferenceNorm.meanOfPositions(x, out);
   }
 
   @Override
@@ -127,6 +162,19 @@ public final class ReferenceBackend implements Backend {
         target.set(FLOAT, row(out, r) + o * 4L, (float) y);
       }
     }
+  }
+
+  @Override
+  public void conv2d(
+      Tensor x,
+      ConvKernel kernel,
+      Conv2dSpec spec,
+      Epilogue epilogue,
+      Tensor residual,
+      Tensor out) {
+    FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    var own = Checks.packed("conv2d", kernel, ReferenceKernel.class, name());
+    convolution.conv2d(x, own, spec, epilogue, residual, out);
   }
 
   @Override
@@ -220,6 +268,22 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void groupNorm(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor out) {
+    FeatureMapChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, out);
+    ReferenceNorm.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+  }
+
+  @Override
   public void activate(Activation activation, Tensor x, Tensor out) {
     OperatorChecks.activate(device(), activation, x, out);
     for (long r = 0; r < out.shape().rows(); r++) {
@@ -236,6 +300,17 @@ public final class ReferenceBackend implements Backend {
     for (long r = 0; r < out.shape().rows(); r++) {
       for (int c = 0; c < out.shape().cols(); c++) {
         set(out, r, c, value(x, r, c) + value(y, r % period, c));
+      }
+    }
+  }
+
+  @Override
+  public void addPerSample(Tensor x, Tensor y, Tensor out) {
+    FeatureMapChecks.addPerSample(device(), x, y, out);
+    long period = out.shape().rows() / Math.max(1, y.shape().rows());
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, value(x, r, c) + value(y, r / period, c));
       }
     }
   }
@@ -287,7 +362,7 @@ public final class ReferenceBackend implements Backend {
   public void close() {}
 
   /** The formulas of {@link Activation}. */
-  private static double apply(Activation activation, double x) {
+  static double apply(Activation activation, double x) {
     return switch (activation) {
       case IDENTITY -> x;
       case SILU -> x / (1 + Math.exp(-x));
@@ -302,7 +377,7 @@ public final class ReferenceBackend implements Backend {
    * {@code Σ x_i·y_i}. Four partial sums, because one would wait for itself; the order depends on
    * the length alone.
    */
-  private static double dot(double[] x, MemorySegment y, long at, int length) {
+  static double dot(double[] x, MemorySegment y, long at, int length) {
     double s0 = 0;
     double s1 = 0;
     double s2 = 0;
@@ -321,20 +396,24 @@ public final class ReferenceBackend implements Backend {
   }
 
   private static void widen(MemorySegment from, long at, double[] to, int length) {
+    widen(from, at, to, 0, length);
+  }
+
+  static void widen(MemorySegment from, long at, double[] to, int first, int length) {
     for (int i = 0; i < length; i++) {
-      to[i] = from.get(FLOAT, at + i * 4L);
+      to[first + i] = from.get(FLOAT, at + i * 4L);
     }
   }
 
-  private static float value(Tensor tensor, long row, int col) {
+  static float value(Tensor tensor, long row, int col) {
     return tensor.segment().get(FLOAT, row(tensor, row) + col * 4L);
   }
 
-  private static void set(Tensor tensor, long row, int col, float value) {
+  static void set(Tensor tensor, long row, int col, float value) {
     tensor.segment().set(FLOAT, row(tensor, row) + col * 4L, value);
   }
 
-  private static double[] atLeast(double[] array, int length) {
+  static double[] atLeast(double[] array, int length) {
     return array.length < length ? new double[length] : array;
   }
 }
