@@ -200,6 +200,36 @@ public final class OperatorChecks {
     Checks.disjoint("attention", out, "q", q);
     Checks.disjoint("attention", out, "k", k);
     Checks.disjoint("attention", out, "v", v);
+    if (spec.windows() != null) {
+      windows(device, q, k, spec);
+    }
+    if (spec.relativeBias() != null) {
+      Checks.disjoint("attention", out, "relativeBias", spec.relativeBias());
+    }
+  }
+
+  /** {@link Backend#attention} in windows: every token of the grid is a query and a key. */
+  private static void windows(Device device, Tensor q, Tensor k, AttentionSpec spec) {
+    var grid = spec.windows();
+    long area = (long) grid.height() * grid.width();
+    if (q.dim(1) != area) {
+      throw Checks.shape("attention", "q", q, grid(q, area, grid));
+    }
+    if (k.dim(1) != area) {
+      throw Checks.shape("attention", "k", k, grid(q, area, grid));
+    }
+    var bias = spec.relativeBias();
+    if (bias != null) {
+      floats("attention", "relativeBias", bias, device);
+      Checks.rank("attention", "relativeBias", bias, 2);
+      long distances = 2L * grid.side() - 1;
+      Checks.matrix("attention", "relativeBias", bias, spec.heads(), distances * distances);
+    }
+  }
+
+  private static String grid(Tensor q, long area, AttentionSpec.Windows grid) {
+    return "[%d, %d, %d] for windows on a grid of %dx%d"
+        .formatted(q.dim(0), area, q.dim(2), grid.height(), grid.width());
   }
 
   /** {@link Backend#layerNorm}. */

@@ -21,10 +21,10 @@ import java.lang.foreign.MemorySegment;
  * in double, and a result is rounded to f32 once, so a faster backend can be held against it.
  */
 public final class ReferenceBackend implements Backend {
-  /** One row widened to double, and the weights of one softmax: grown when needed, then reused. */
+  /** One row widened to double: grown when needed, then reused. */
   private double[] wide = new double[0];
 
-  private double[] weights = new double[0];
+  private final ReferenceAttention attention = new ReferenceAttention();
 
   @Override
   public String name() {
@@ -132,57 +132,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     OperatorChecks.attention(device(), q, k, v, spec, out);
-    int queries = q.dim(1);
-    int keys = k.dim(1);
-    int size = q.dim(2) / spec.heads();
-    wide = atLeast(wide, size);
-    weights = atLeast(weights, keys);
-    for (long n = 0; n < q.dim(0); n++) {
-      for (int head = 0; head < spec.heads(); head++) {
-        long column = (long) head * size * 4;
-        for (int i = 0; i < queries; i++) {
-          int seen = spec.causal() ? Math.min(i + 1, keys) : keys;
-          widen(q.segment(), row(q, n * queries + i) + column, wide, size);
-          softmax(k, n * keys, column, size, spec.scale(), seen);
-          mean(v, n * keys, column, size, seen, out, row(out, n * queries + i) + column);
-        }
-      }
-    }
-  }
-
-  /** {@code weights[j] = exp(scale·q·k_j - max) / Σ}, with the query in {@link #wide}. */
-  private void softmax(Tensor k, long firstRow, long column, int size, double scale, int seen) {
-    double max = Double.NEGATIVE_INFINITY;
-    for (int j = 0; j < seen; j++) {
-      weights[j] = scale * dot(wide, k.segment(), row(k, firstRow + j) + column, size);
-      max = Math.max(max, weights[j]);
-    }
-    double sum = 0;
-    for (int j = 0; j < seen; j++) {
-      weights[j] = Math.exp(weights[j] - max);
-      sum += weights[j];
-    }
-    for (int j = 0; j < seen; j++) {
-      weights[j] /= sum;
-    }
-  }
-
-  /** {@code out_d = Σ weights[j]·v_jd}. */
-  private void mean(
-      Tensor v, long firstRow, long column, int size, int seen, Tensor out, long target) {
-    for (int d = 0; d < size; d++) {
-      wide[d] = 0;
-    }
-    var values = v.segment();
-    for (int j = 0; j < seen; j++) {
-      long at = row(v, firstRow + j) + column;
-      for (int d = 0; d < size; d++) {
-        wide[d] += weights[j] * values.get(FLOAT, at + d * 4L);
-      }
-    }
-    for (int d = 0; d < size; d++) {
-      out.segment().set(FLOAT, target + d * 4L, (float) wide[d]);
-    }
+    attention.attention(q, k, v, spec, out);
   }
 
   @Override
@@ -287,7 +237,7 @@ public final class ReferenceBackend implements Backend {
   public void close() {}
 
   /** The formulas of {@link Activation}. */
-  private static double apply(Activation activation, double x) {
+  static double apply(Activation activation, double x) {
     return switch (activation) {
       case IDENTITY -> x;
       case SILU -> x / (1 + Math.exp(-x));
@@ -302,7 +252,7 @@ public final class ReferenceBackend implements Backend {
    * {@code Σ x_i·y_i}. Four partial sums, because one would wait for itself; the order depends on
    * the length alone.
    */
-  private static double dot(double[] x, MemorySegment y, long at, int length) {
+  static double dot(double[] x, MemorySegment y, long at, int length) {
     double s0 = 0;
     double s1 = 0;
     double s2 = 0;
@@ -320,21 +270,21 @@ public final class ReferenceBackend implements Backend {
     return s0 + s1 + (s2 + s3);
   }
 
-  private static void widen(MemorySegment from, long at, double[] to, int length) {
+  static void widen(MemorySegment from, long at, double[] to, int length) {
     for (int i = 0; i < length; i++) {
       to[i] = from.get(FLOAT, at + i * 4L);
     }
   }
 
-  private static float value(Tensor tensor, long row, int col) {
+  static float value(Tensor tensor, long row, int col) {
     return tensor.segment().get(FLOAT, row(tensor, row) + col * 4L);
   }
 
-  private static void set(Tensor tensor, long row, int col, float value) {
+  static void set(Tensor tensor, long row, int col, float value) {
     tensor.segment().set(FLOAT, row(tensor, row) + col * 4L, value);
   }
 
-  private static double[] atLeast(double[] array, int length) {
+  static double[] atLeast(double[] array, int length) {
     return array.length < length ? new double[length] : array;
   }
 }
