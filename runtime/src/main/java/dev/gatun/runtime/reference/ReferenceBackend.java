@@ -320,6 +320,7 @@ public final class ReferenceBackend implements Backend {
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
       case GELU_ERF -> 0.5 * x * (1 + Erf.erf(x / Math.sqrt(2)));
       case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
+      case RELU -> Math.max(0, x);
     };
   }
 
