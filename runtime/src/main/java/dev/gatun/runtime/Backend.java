@@ -110,9 +110,7 @@ public interface Backend extends AutoCloseable {
    *     afterwards
    * @return the kernel, owned by the caller
    */
-  default ConvKernel packKernel(Tensor kernel) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  ConvKernel packKernel(Tensor kernel);
 
   // ----------------------------------------------------------------------------------------
   // movement
@@ -145,9 +143,7 @@ public interface Backend extends AutoCloseable {
    * @param x {@code [N, H, W, C]}
    * @param out {@code [N, 2H, 2W, C]}
    */
-  default void upsampleNearest(Tensor x, Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void upsampleNearest(Tensor x, Tensor out);
 
   /**
    * Halves height and width: {@code out[n, i, j]} is the mean of the 2×2 block {@code x[n, 2i…,
@@ -156,9 +152,7 @@ public interface Backend extends AutoCloseable {
    * @param x {@code [N, H, W, C]}, H and W even
    * @param out {@code [N, H/2, W/2, C]}
    */
-  default void averagePool(Tensor x, Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void averagePool(Tensor x, Tensor out);
 
   /**
    * Bilinear interpolation to another size, as {@code torch.nn.functional.interpolate} with {@code
@@ -169,9 +163,7 @@ public interface Backend extends AutoCloseable {
    * @param x {@code [N, H, W, C]}
    * @param out {@code [N, any height, any width, C]}
    */
-  default void resizeBilinear(Tensor x, Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void resizeBilinear(Tensor x, Tensor out);
 
   /**
    * The mean over all positions of a sample: {@code out[n] = mean of x[n, …]}.
@@ -179,9 +171,7 @@ public interface Backend extends AutoCloseable {
    * @param x {@code [N, L, C]} or {@code [N, H, W, C]}
    * @param out {@code [N, C]}
    */
-  default void meanOfPositions(Tensor x, Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void meanOfPositions(Tensor x, Tensor out);
 
   // ----------------------------------------------------------------------------------------
   // embeddings
@@ -245,15 +235,8 @@ public interface Backend extends AutoCloseable {
    * @param out {@code [N, H', W', out]} with {@code H' = (H + top + bottom − height)/stride + 1},
    *     rounded down, and W' alike
    */
-  default void conv2d(
-      Tensor x,
-      ConvKernel kernel,
-      Conv2dSpec spec,
-      Epilogue epilogue,
-      Tensor residual,
-      Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void conv2d(
+      Tensor x, ConvKernel kernel, Conv2dSpec spec, Epilogue epilogue, Tensor residual, Tensor out);
 
   /** {@link #conv2d(Tensor, ConvKernel, Conv2dSpec, Epilogue, Tensor, Tensor)} without residual. */
   default void conv2d(Tensor x, ConvKernel kernel, Conv2dSpec spec, Epilogue epilogue, Tensor out) {
@@ -310,7 +293,7 @@ public interface Backend extends AutoCloseable {
    * @param activation applied last
    * @param out the shape of x; may be x
    */
-  default void groupNorm(
+  void groupNorm(
       Tensor x,
       int groups,
       Tensor gamma,
@@ -319,9 +302,7 @@ public interface Backend extends AutoCloseable {
       Tensor scale,
       float eps,
       Activation activation,
-      Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+      Tensor out);
 
   // ----------------------------------------------------------------------------------------
   // pointwise
@@ -344,9 +325,7 @@ public interface Backend extends AutoCloseable {
    * @param x {@code [rows, C]}
    * @param y {@code [N, C]}, each row for {@code rows / N} consecutive rows of x
    */
-  default void addPerSample(Tensor x, Tensor y, Tensor out) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void addPerSample(Tensor x, Tensor y, Tensor out);
 
   /** {@code out = x ⊙ y + z}, same shapes; out may be any of them. */
   void multiplyAdd(Tensor x, Tensor y, Tensor z, Tensor out);

@@ -98,16 +98,29 @@ public final class Checks {
   /** Requires a weight of the backend's own making. */
   public static <W extends Weight> W packed(
       String operator, Weight weight, Class<W> own, String backend) {
-    if (!own.isInstance(weight)) {
+    return packed(operator, "weight", weight, own, backend);
+  }
+
+  /** Requires a kernel of the backend's own making. */
+  public static <K extends ConvKernel> K packed(
+      String operator, ConvKernel kernel, Class<K> own, String backend) {
+    return packed(operator, "kernel", kernel, own, backend);
+  }
+
+  private static <P> P packed(
+      String operator, String operand, Object packed, Class<P> own, String backend) {
+    if (!own.isInstance(packed)) {
       throw new IllegalArgumentException(
           operator
-              + ": weight is a "
-              + (weight == null ? "null" : weight.getClass().getSimpleName())
+              + ": "
+              + operand
+              + " is a "
+              + (packed == null ? "null" : packed.getClass().getSimpleName())
               + ", expected one packed by the "
               + backend
               + " backend");
     }
-    return own.cast(weight);
+    return own.cast(packed);
   }
 
   /** Whether two tensors have every element in the same place. */

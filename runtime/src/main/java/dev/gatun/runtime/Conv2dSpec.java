@@ -30,11 +30,15 @@ public record Conv2dSpec(int stride, int top, int left, int bottom, int right) {
 
   /** Height of the result for an operand and a kernel of these heights; less than 1 for none. */
   public int outHeight(int height, int kernel) {
-    return Math.floorDiv(height + top + bottom - kernel, stride) + 1;
+    return extent((long) height + top + bottom - kernel);
   }
 
   /** Width of the result for an operand and a kernel of these widths; less than 1 for none. */
   public int outWidth(int width, int kernel) {
-    return Math.floorDiv(width + left + right - kernel, stride) + 1;
+    return extent((long) width + left + right - kernel);
+  }
+
+  private int extent(long beyondFirst) {
+    return Math.toIntExact(Math.floorDiv(beyondFirst, stride) + 1);
   }
 }

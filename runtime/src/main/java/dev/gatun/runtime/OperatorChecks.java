@@ -12,12 +12,17 @@ public final class OperatorChecks {
 
   /** {@link Backend#pack}: a matrix in host memory of a type that weights are stored in. */
   public static void pack(Tensor matrix) {
-    storage("pack", "matrix", matrix);
-    requireOn("pack", "matrix", matrix, Device.CPU);
-    if (matrix.dtype() == DType.I64) {
-      throw type("pack", "matrix", matrix, "F32, F16 or BF16");
+    parameters("pack", "matrix", matrix, 2);
+  }
+
+  /** Requires a tensor in host memory of a type that weights are stored in. */
+  static void parameters(String operator, String operand, Tensor tensor, int rank) {
+    storage(operator, operand, tensor);
+    requireOn(operator, operand, tensor, Device.CPU);
+    if (tensor.dtype() == DType.I64) {
+      throw type(operator, operand, tensor, "F32, F16 or BF16");
     }
-    Checks.rank("pack", "matrix", matrix, 2);
+    Checks.rank(operator, operand, tensor, rank);
   }
 
   /** {@link Backend#copy}, where each tensor is on the backend's device or in host memory. */
@@ -324,7 +329,7 @@ public final class OperatorChecks {
     Checks.disjointOrSame(operator, out, operand, tensor);
   }
 
-  private static void floats(String operator, String operand, Tensor tensor, Device device) {
+  static void floats(String operator, String operand, Tensor tensor, Device device) {
     Checks.operand(operator, operand, tensor, device, DType.F32);
   }
 
@@ -351,7 +356,7 @@ public final class OperatorChecks {
     }
   }
 
-  private static void present(String operator, String operand, Object argument) {
+  static void present(String operator, String operand, Object argument) {
     if (argument == null) {
       throw new IllegalArgumentException(operator + ": " + operand + " is missing");
     }

@@ -4,6 +4,8 @@ import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
@@ -13,6 +15,7 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostEmbedding;
 import dev.gatun.runtime.reference.HostMovement;
+import dev.gatun.runtime.reference.ReferenceBackend;
 
 /**
  * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
@@ -26,6 +29,7 @@ final class CpuBackend implements Backend {
   private final LayerNorm layerNorm;
   private final Elementwise elementwise;
   private final OperatorEvent event = new OperatorEvent();
+  private final ReferenceBackend scalar = new ReferenceBackend();
 
   CpuBackend(int threads) {
     team = new ThreadTeam(threads);
@@ -77,6 +81,61 @@ final class CpuBackend implements Backend {
   public Weight pack(Tensor matrix) {
     OperatorChecks.pack(matrix);
     return new PackedWeight(matrix);
+  }
+
+  @Override
+  public ConvKernel packKernel(Tensor kernel) {
+    return scalar.packKernel(kernel);
+  }
+
+  @Override
+  public void conv2d(
+      Tensor x,
+      ConvKernel kernel,
+      Conv2dSpec spec,
+      Epilogue epilogue,
+      Tensor residual,
+      Tensor out) {
+    scalar.conv2d(x, kernel, spec, epilogue, residual, out);
+  }
+
+  @Override
+  public void groupNorm(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor out) {
+    scalar.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+  }
+
+  @Override
+  public void upsampleNearest(Tensor x, Tensor out) {
+    scalar.upsampleNearest(x, out);
+  }
+
+  @Override
+  public void averagePool(Tensor x, Tensor out) {
+    scalar.averagePool(x, out);
+  }
+
+  @Override
+  public void resizeBilinear(Tensor x, Tensor out) {
+    scalar.resizeBilinear(x, out);
+  }
+
+  @Override
+  public void meanOfPositions(Tensor x, Tensor out) {
+    scalar.meanOfPositions(x, out);
+  }
+
+  @Override
+  public void addPerSample(Tensor x, Tensor y, Tensor out) {
+    scalar.addPerSample(x, y, out);
   }
 
   @Override

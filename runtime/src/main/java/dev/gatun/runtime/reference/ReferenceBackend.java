@@ -7,9 +7,12 @@ import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Checks;
+import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -25,6 +28,8 @@ public final class ReferenceBackend implements Backend {
   private double[] wide = new double[0];
 
   private final ReferenceAttention attention = new ReferenceAttention();
+
+  private final ReferenceConvolution convolution = new ReferenceConvolution();
 
   @Override
   public String name() {
@@ -58,6 +63,12 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public ConvKernel packKernel(Tensor kernel) {
+    FeatureMapChecks.packKernel(kernel);
+    return new ReferenceKernel(kernel);
+  }
+
+  @Override
   public void copy(Tensor from, Tensor to) {
     OperatorChecks.copy(device(), from, to);
     HostMovement.copy(from, to);
@@ -85,6 +96,30 @@ public final class ReferenceBackend implements Backend {
   public void unpatchify(Tensor x, int patch, Tensor out) {
     OperatorChecks.unpatchify(device(), x, patch, out);
     HostMovement.unpatchify(x, patch, out);
+  }
+
+  @Override
+  public void upsampleNearest(Tensor x, Tensor out) {
+    FeatureMapChecks.upsampleNearest(device(), x, out);
+    ReferenceResampling.upsampleNearest(x, out);
+  }
+
+  @Override
+  public void averagePool(Tensor x, Tensor out) {
+    FeatureMapChecks.averagePool(device(), x, out);
+    ReferenceResampling.averagePool(x, out);
+  }
+
+  @Override
+  public void resizeBilinear(Tensor x, Tensor out) {
+    FeatureMapChecks.resizeBilinear(device(), x, out);
+    ReferenceResampling.resizeBilinear(x, out);
+  }
+
+  @Override
+  public void meanOfPositions(Tensor x, Tensor out) {
+    FeatureMapChecks.meanOfPositions(device(), x, out);
+    ReferenceNorm.meanOfPositions(x, out);
   }
 
   @Override
@@ -130,6 +165,19 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void conv2d(
+      Tensor x,
+      ConvKernel kernel,
+      Conv2dSpec spec,
+      Epilogue epilogue,
+      Tensor residual,
+      Tensor out) {
+    FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    var own = Checks.packed("conv2d", kernel, ReferenceKernel.class, name());
+    convolution.conv2d(x, own, spec, epilogue, residual, out);
+  }
+
+  @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     OperatorChecks.attention(device(), q, k, v, spec, out);
     attention.attention(q, k, v, spec, out);
@@ -170,6 +218,22 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void groupNorm(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor out) {
+    FeatureMapChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, out);
+    ReferenceNorm.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+  }
+
+  @Override
   public void activate(Activation activation, Tensor x, Tensor out) {
     OperatorChecks.activate(device(), activation, x, out);
     for (long r = 0; r < out.shape().rows(); r++) {
@@ -186,6 +250,17 @@ public final class ReferenceBackend implements Backend {
     for (long r = 0; r < out.shape().rows(); r++) {
       for (int c = 0; c < out.shape().cols(); c++) {
         set(out, r, c, value(x, r, c) + value(y, r % period, c));
+      }
+    }
+  }
+
+  @Override
+  public void addPerSample(Tensor x, Tensor y, Tensor out) {
+    FeatureMapChecks.addPerSample(device(), x, y, out);
+    long period = out.shape().rows() / Math.max(1, y.shape().rows());
+    for (long r = 0; r < out.shape().rows(); r++) {
+      for (int c = 0; c < out.shape().cols(); c++) {
+        set(out, r, c, value(x, r, c) + value(y, r / period, c));
       }
     }
   }
@@ -271,8 +346,12 @@ public final class ReferenceBackend implements Backend {
   }
 
   static void widen(MemorySegment from, long at, double[] to, int length) {
+    widen(from, at, to, 0, length);
+  }
+
+  static void widen(MemorySegment from, long at, double[] to, int first, int length) {
     for (int i = 0; i < length; i++) {
-      to[i] = from.get(FLOAT, at + i * 4L);
+      to[first + i] = from.get(FLOAT, at + i * 4L);
     }
   }
 
