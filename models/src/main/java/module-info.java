@@ -11,4 +11,5 @@ module dev.gatun.models {
   exports dev.gatun.models.json;
   exports dev.gatun.models.diffusion;
   exports dev.gatun.models.checkpoint;
+  exports dev.gatun.models.uvit;
 }
