@@ -183,24 +183,8 @@ public final class OperatorChecks {
   /** {@link Backend#attention}. */
   public static void attention(
       Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    floats("attention", "q", q, device);
-    floats("attention", "k", k, device);
-    floats("attention", "v", v, device);
+    attention("attention", device, q, k, v, spec);
     floats("attention", "out", out, device);
-    present("attention", "spec", spec);
-    Checks.rank("attention", "q", q, 3);
-    Checks.rank("attention", "k", k, 3);
-    if (q.dim(2) % spec.heads() != 0) {
-      throw Checks.shape(
-          "attention", "q", q, "a last extent that " + spec.heads() + " heads divide");
-    }
-    if (k.dim(0) != q.dim(0) || k.dim(2) != q.dim(2)) {
-      throw Checks.shape("attention", "k", k, "[" + q.dim(0) + ", Lk, " + q.dim(2) + "]");
-    }
-    if (k.dim(1) == 0 && q.shape().size() != 0) {
-      throw Checks.shape("attention", "k", k, "at least one key for the queries " + q.shape());
-    }
-    Checks.same("attention", "v", v, k.shape());
     Checks.same("attention", "out", out, q.shape());
     Checks.disjoint("attention", out, "q", q);
     Checks.disjoint("attention", out, "k", k);
@@ -211,6 +195,28 @@ public final class OperatorChecks {
     if (spec.relativeBias() != null) {
       Checks.disjoint("attention", out, "relativeBias", spec.relativeBias());
     }
+  }
+
+  /** The operands of an attention without windows, or of its gradient. */
+  static void attention(
+      String operator, Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec) {
+    floats(operator, "q", q, device);
+    floats(operator, "k", k, device);
+    floats(operator, "v", v, device);
+    present(operator, "spec", spec);
+    Checks.rank(operator, "q", q, 3);
+    Checks.rank(operator, "k", k, 3);
+    if (q.dim(2) % spec.heads() != 0) {
+      throw Checks.shape(
+          operator, "q", q, "a last extent that " + spec.heads() + " heads divide");
+    }
+    if (k.dim(0) != q.dim(0) || k.dim(2) != q.dim(2)) {
+      throw Checks.shape(operator, "k", k, "[" + q.dim(0) + ", Lk, " + q.dim(2) + "]");
+    }
+    if (k.dim(1) == 0 && q.shape().size() != 0) {
+      throw Checks.shape(operator, "k", k, "at least one key for the queries " + q.shape());
+    }
+    Checks.same(operator, "v", v, k.shape());
   }
 
   /** {@link Backend#attention} in windows: every token of the grid is a query and a key. */

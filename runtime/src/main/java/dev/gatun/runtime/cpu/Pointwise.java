@@ -33,6 +33,7 @@ final class Pointwise {
       // ½(1 + tanh u) = 1 / (1 + e^(−2u)) with u = √(2/π)(x + 0.044715x³)
       case GELU_TANH -> gate(x, at, count, -2 * SQRT_2_PI, -2 * SQRT_2_PI * 0.044715f, t);
       case GELU_ERF -> geluErf(x, at, count);
+      case RELU -> relu(x, at, count);
     }
   }
 
@@ -72,6 +73,12 @@ final class Pointwise {
       q = q.fma(z2, FloatVector.broadcast(S, -1.42647390514189e-02f));
       var erf = z.mul(p).div(q).max(-1f).min(1f);
       v.mul(0.5f).mul(erf.add(1f)).intoArray(x, i);
+    }
+  }
+
+  private static void relu(float[] x, int at, int count) {
+    for (int i = at; i < at + count; i++) {
+      x[i] = Math.max(x[i], 0f);
     }
   }
 

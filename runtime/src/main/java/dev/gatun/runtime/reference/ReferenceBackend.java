@@ -13,6 +13,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
+import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -28,6 +29,8 @@ public final class ReferenceBackend implements Backend {
   private double[] wide = new double[0];
 
   private final ReferenceAttention attention = new ReferenceAttention();
+
+  private final ReferenceGradients gradients = new ReferenceGradients();
 
   private final ReferenceConvolution convolution = new ReferenceConvolution();
 
@@ -309,6 +312,57 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
+    GradientChecks.linear(device(), dy, weight, dx);
+    var own = Checks.packed("linearGradient", weight, ReferenceWeight.class, name());
+    gradients.linear(dy, own, dx);
+  }
+
+  @Override
+  public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
+    GradientChecks.conv2d(device(), dy, kernel, spec, dx);
+    var own = Checks.packed("conv2dGradient", kernel, ReferenceKernel.class, name());
+    gradients.conv2d(dy, own, spec, dx);
+  }
+
+  @Override
+  public void attentionGradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    GradientChecks.attention(device(), q, k, v, spec, dOut, dq, dk, dv);
+    attention.gradient(q, k, v, spec, dOut, dq, dk, dv);
+  }
+
+  @Override
+  public void groupNormGradient(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor dy,
+      Tensor dx) {
+    GradientChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    gradients.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+  }
+
+  @Override
+  public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    GradientChecks.activate(device(), activation, x, dy, dx);
+    ReferenceGradients.activate(activation, x, dy, dx);
+  }
+
+  @Override
   public void close() {}
 
   /** The formulas of {@link Activation}. */
@@ -320,6 +374,7 @@ public final class ReferenceBackend implements Backend {
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
       case GELU_ERF -> 0.5 * x * (1 + Erf.erf(x / Math.sqrt(2)));
       case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
+      case RELU -> Math.max(0, x);
     };
   }
 
