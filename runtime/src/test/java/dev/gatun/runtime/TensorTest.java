@@ -69,6 +69,7 @@ class TensorTest {
       assertSame(tensor.slice(1, 2), tensor.slice(1, 2));
       assertSame(tensor.reshape(Shape.of(6, 4)), tensor.reshape(Shape.of(6, 4)));
       assertSame(tensor.reshape(3, 8), tensor.reshape(Shape.of(3, 8)));
+      assertSame(tensor.reshape(2, 3, 4), tensor.reshape(Shape.of(2, 3, 4)));
       assertSame(tensor.columns(2, 2), tensor.columns(2, 2));
       assertSame(tensor.slice(3, 3), tensor.slice(3, 3));
       assertNotSame(tensor.columns(0, 3), tensor.columns(1, 4));
