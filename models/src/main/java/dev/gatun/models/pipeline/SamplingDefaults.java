@@ -72,9 +72,9 @@ public record SamplingDefaults(
         !latent,
         "ddpm",
         250,
-        config.nullClass() ? 4 : 1,
+        config.nullClass() < 0 ? 1 : 4,
         Math.min(3, config.inChannels()),
-        config.nullClass() ? config.numClasses() : -1);
+        config.nullClass());
   }
 
   private static SamplingDefaults ofMetadata(JsonObject json, DiTConfig config) {
@@ -92,7 +92,7 @@ public record SamplingDefaults(
         bounded(
             json,
             "null_class",
-            config.nullClass() ? config.numClasses() : -1,
+            config.nullClass(),
             -1,
             config.labels() - 1);
     double guidance = json.number("guidance", 1);
