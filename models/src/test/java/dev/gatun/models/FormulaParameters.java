@@ -17,6 +17,24 @@ public record FormulaParameters(List<String> keys) implements Parameters {
     return new FormulaParameters(List.copyOf(new TreeSet<>(config.stateDict().keySet())));
   }
 
+  /** The same where one tensor is not stored, but keeps its place in the order. */
+  public Parameters without(String missing) {
+    return new Parameters() {
+      @Override
+      public boolean has(String key) {
+        return !key.equals(missing) && FormulaParameters.this.has(key);
+      }
+
+      @Override
+      public <R> R read(String key, Shape expected, Function<Tensor, R> use) {
+        if (!has(key)) {
+          throw new ParameterException("tensor " + key + " is missing");
+        }
+        return FormulaParameters.this.read(key, expected, use);
+      }
+    };
+  }
+
   @Override
   public boolean has(String key) {
     return keys.contains(key);
