@@ -6,7 +6,9 @@ import java.util.List;
 
 /** The file that holds the weights in a directory. */
 final class CheckpointFolder {
-  /** What is looked for, in this order: all shards before one file, averaged weights before others. */
+  /**
+   * What is looked for, in this order: all shards before one file, averaged weights before others.
+   */
   private static final List<String> NAMES =
       List.of(
           "model.safetensors.index.json",

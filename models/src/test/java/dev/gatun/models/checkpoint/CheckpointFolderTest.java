@@ -41,8 +41,7 @@ class CheckpointFolderTest {
   void huggingFace() throws IOException {
     Files.write(dir.resolve("pytorch_model.bin"), new byte[100]);
     Refusal.sentence(
-        assertThrows(
-            CheckpointException.class, () -> Checkpoint.open(dir)),
+        assertThrows(CheckpointException.class, () -> Checkpoint.open(dir)),
         "pytorch_model.bin",
         "is neither safetensors");
     var shard = file(header(tensor("a", "U8", "[1]", "[0,1]")), new byte[] {7});

@@ -126,8 +126,7 @@ class UViTConfigTest {
   }
 
   private void inferred(SequencedMap<String, Shape> keys, String... facts) {
-    sentence(
-        assertThrows(ParameterException.class, () -> family.infer(keys, Hints.NONE)), facts);
+    sentence(assertThrows(ParameterException.class, () -> family.infer(keys, Hints.NONE)), facts);
   }
 
   @Test

@@ -241,8 +241,21 @@ class UViTGoldenTest {
 
   private static UViTConfig shallow(UViTConfig c) {
     return new UViTConfig(
-        8, 2, c.inChannels(), 64, 2, 4, 4, false, false, c.labels(), c.nullClass(), c.clipDim(),
-        c.clipTokens(), true, 8);
+        8,
+        2,
+        c.inChannels(),
+        64,
+        2,
+        4,
+        4,
+        false,
+        false,
+        c.labels(),
+        c.nullClass(),
+        c.clipDim(),
+        c.clipTokens(),
+        true,
+        8);
   }
 
   private static Map<String, Tensor> golden(String name) throws IOException {
@@ -254,8 +267,7 @@ class UViTGoldenTest {
   private static UViT network(String name, Backend backend) throws IOException {
     try (var checkpoint = GoldenFiles.open(name + ".model.safetensors")) {
       var family = new UViTFamily();
-      var config =
-          family.describe((JsonObject) Json.parse(checkpoint.metadata().get("config")));
+      var config = family.describe((JsonObject) Json.parse(checkpoint.metadata().get("config")));
       return (UViT) family.load(config, new CheckpointParameters(checkpoint), backend);
     }
   }
