@@ -48,7 +48,8 @@ public record FormulaParameters(List<String> keys) implements Parameters {
     for (int i = 0; i < values.length; i++) {
       double s = Math.sin(0.7 * i + 1.3 * keys.indexOf(key) + 0.5);
       values[i] =
-          (float) (expected.rank() > 1 ? s * 0.7 * Math.sqrt(2.0 / fan) : norm ? 1 + 0.2 * s : 0.1 * s);
+          (float)
+              (expected.rank() > 1 ? s * 0.7 * Math.sqrt(2.0 / fan) : norm ? 1 + 0.2 * s : 0.1 * s);
     }
     try (var tensor = Tensor.of(expected, values)) {
       return use.apply(tensor);

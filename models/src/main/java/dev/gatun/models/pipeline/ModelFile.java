@@ -6,6 +6,7 @@ import dev.gatun.models.ParameterException;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.checkpoint.CheckpointParameters;
 import dev.gatun.models.checkpoint.TensorInfo;
 import dev.gatun.models.dit.DiT;
 import dev.gatun.models.dit.DiTConfig;

@@ -40,15 +40,13 @@ final class TokenEmbed {
     backend = weights.backend();
     int d = config.embedDim();
     boolean mlp = config.mlpTimeEmbed();
-    patchEmbed =
-        new PatchEmbed(weights, "patch_embed", config.inChannels(), config.patchSize(), d);
+    patchEmbed = new PatchEmbed(weights, "patch_embed", config.inChannels(), config.patchSize(), d);
     time0 = mlp ? new Linear(weights, "time_embed.0", d, 4 * d, Activation.SILU) : null;
     time2 = mlp ? new Linear(weights, "time_embed.2", 4 * d, d) : null;
     labels = config.labels() > 0 ? weights.tensor("label_emb.weight", config.labels(), d) : null;
     context =
         config.clipTokens() > 0 ? new Linear(weights, "context_embed", config.clipDim(), d) : null;
-    positions =
-        weights.tensor("pos_embed", config.stateDict().get("pos_embed"), this::positions);
+    positions = weights.tensor("pos_embed", config.stateDict().get("pos_embed"), this::positions);
   }
 
   /**

@@ -136,9 +136,7 @@ public record UViTConfig(
 
   @Override
   public Conditioning conditioning() {
-    return clipTokens > 0
-        ? Conditioning.TEXT
-        : labels > 0 ? Conditioning.LABEL : Conditioning.NONE;
+    return clipTokens > 0 ? Conditioning.TEXT : labels > 0 ? Conditioning.LABEL : Conditioning.NONE;
   }
 
   @Override

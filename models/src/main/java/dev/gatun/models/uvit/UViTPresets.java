@@ -41,19 +41,16 @@ record UViTPresets(String name, String size, UViTConfig config) {
 
   private static UViTPresets pixels(
       String name, String size, int side, int patch, Size s, int labels) {
-    return new UViTPresets(
-        name, size, config(side, patch, 3, s, labels, -1, 0, 0, true));
+    return new UViTPresets(name, size, config(side, patch, 3, s, labels, -1, 0, 0, true));
   }
 
   private static UViTPresets latents(
       String name, String size, int side, int patch, Size s, boolean conv) {
-    return new UViTPresets(
-        name, size, config(side, patch, 4, s, CLASSES + 1, CLASSES, 0, 0, conv));
+    return new UViTPresets(name, size, config(side, patch, 4, s, CLASSES + 1, CLASSES, 0, 0, conv));
   }
 
   private static UViTPresets text(String name, String size, Size s) {
-    return new UViTPresets(
-        name, size, config(32, 2, 4, s, 0, -1, CLIP_WIDTH, CLIP_TOKENS, true));
+    return new UViTPresets(name, size, config(32, 2, 4, s, 0, -1, CLIP_WIDTH, CLIP_TOKENS, true));
   }
 
   private static UViTConfig config(
@@ -88,7 +85,8 @@ record UViTPresets(String name, String size, UViTConfig config) {
   static Optional<UViTConfig> find(String name) {
     var found =
         ALL.stream()
-            .filter(p -> p.name.equalsIgnoreCase(name) || ("U-ViT-" + p.size).equalsIgnoreCase(name))
+            .filter(
+                p -> p.name.equalsIgnoreCase(name) || ("U-ViT-" + p.size).equalsIgnoreCase(name))
             .toList();
     return found.size() == 1 ? Optional.of(found.getFirst().config) : Optional.empty();
   }

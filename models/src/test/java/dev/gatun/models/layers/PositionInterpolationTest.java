@@ -71,7 +71,8 @@ class PositionInterpolationTest {
     float[] rows = {0, 0, 0, 1, 1, 1, 2, 2, 2};
     float[] result = PositionInterpolation.table(rows, 3, 6, 1);
     for (int i = 0; i < 36; i++) {
-      assertEquals(result[i / 6 * 6], result[i], 1e-6, "element " + i + " is as the first of its row");
+      assertEquals(
+          result[i / 6 * 6], result[i], 1e-6, "element " + i + " is as the first of its row");
     }
     assertEquals(true, result[0] < result[12] && result[12] < result[30]);
   }
@@ -79,9 +80,7 @@ class PositionInterpolationTest {
   @Test
   void aTableOfAnotherSizeIsRefused() {
     float[] table = new float[12];
-    assertThrows(
-        IllegalArgumentException.class, () -> PositionInterpolation.table(table, 2, 4, 2));
-    assertThrows(
-        IllegalArgumentException.class, () -> PositionInterpolation.table(table, 2, 0, 3));
+    assertThrows(IllegalArgumentException.class, () -> PositionInterpolation.table(table, 2, 4, 2));
+    assertThrows(IllegalArgumentException.class, () -> PositionInterpolation.table(table, 2, 0, 3));
   }
 }
