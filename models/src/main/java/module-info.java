@@ -5,10 +5,12 @@ module dev.gatun.models {
   requires jdk.jfr;
 
   exports dev.gatun.models;
+  exports dev.gatun.models.diffit;
   exports dev.gatun.models.dit;
   exports dev.gatun.models.layers;
   exports dev.gatun.models.pipeline;
   exports dev.gatun.models.json;
   exports dev.gatun.models.diffusion;
   exports dev.gatun.models.checkpoint;
+  exports dev.gatun.models.uvit;
 }

@@ -26,14 +26,17 @@ public sealed interface Checkpoint extends AutoCloseable
    *       every key begins with is left out;
    *   <li>a directory with {@code model.safetensors.index.json} or {@code
    *       diffusion_pytorch_model.safetensors.index.json}, or such an index itself: its shards as
-   *       one checkpoint.
+   *       one checkpoint;
+   *   <li>a directory with {@code nnet_ema.pth}, as U-ViT's trainings save, or with {@code
+   *       model.safetensors}, {@code diffusion_pytorch_model.safetensors} or {@code
+   *       pytorch_model.bin}, as Hugging Face does: the first of these.
    * </ul>
    *
    * @throws CheckpointException if there is no such file, or if it is not sound
    */
   static Checkpoint open(Path file) throws CheckpointException {
     if (Files.isDirectory(file)) {
-      return ShardedCheckpoint.open(ShardIndex.find(file));
+      return open(CheckpointFolder.find(file));
     }
     var mapped = MappedFile.open(file);
     try {

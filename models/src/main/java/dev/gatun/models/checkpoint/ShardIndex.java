@@ -5,12 +5,10 @@ import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.SequencedMap;
 
 /**
@@ -18,26 +16,10 @@ import java.util.SequencedMap;
  * is.
  */
 final class ShardIndex {
-  private static final List<String> NAMES =
-      List.of("model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json");
-
   /** What a JSON value takes on the heap, about. */
   private static final int VALUE_BYTES = 64;
 
   private ShardIndex() {}
-
-  /** The index in a directory. */
-  static Path find(Path directory) throws CheckpointException {
-    for (var name : NAMES) {
-      var file = directory.resolve(name);
-      if (Files.exists(file)) {
-        return file;
-      }
-    }
-    throw new CheckpointException(
-        MappedFile.name(directory),
-        "is a directory without " + String.join(" or ", NAMES) + "; name a file in it");
-  }
 
   /**
    * Whether a file is JSON. A safetensors file too may begin with '{', as the low byte of its

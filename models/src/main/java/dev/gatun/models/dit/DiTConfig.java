@@ -1,6 +1,6 @@
 package dev.gatun.models.dit;
 
-import dev.gatun.models.NetworkConfig;
+import dev.gatun.models.DiffusionConfig;
 import dev.gatun.runtime.Shape;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,9 +19,11 @@ import java.util.SequencedMap;
  * @param numHeads heads of each attention
  * @param mlpRatio hidden width of the MLP in units of D
  * @param numClasses number of classes
- * @param nullClass whether the label table has a last row for "no class", as every model trained
- *     with label dropout has
+ * @param nullRow whether the label table has a last row for "no class", as every model trained with
+ *     label dropout has
  * @param learnSigma whether the output has a second half of channels for the variance
+ * @param trainedSize the input size that it was trained with; its positions are interpolated for
+ *     another one
  */
 public record DiTConfig(
     int inputSize,
@@ -32,9 +34,10 @@ public record DiTConfig(
     int numHeads,
     double mlpRatio,
     int numClasses,
-    boolean nullClass,
-    boolean learnSigma)
-    implements NetworkConfig {
+    boolean nullRow,
+    boolean learnSigma,
+    int trainedSize)
+    implements DiffusionConfig {
 
   /** Width of the sinusoidal part of the timestep embedding. */
   public static final int FREQUENCIES = 256;
@@ -57,6 +60,7 @@ public record DiTConfig(
 
   public DiTConfig {
     positive("input_size", inputSize, MAX_EXTENT);
+    positive("the trained input_size", trainedSize, MAX_EXTENT);
     positive("patch_size", patchSize, MAX_EXTENT);
     positive("in_channels", inChannels, MAX_EXTENT);
     positive("hidden_size", hiddenSize, MAX_EXTENT);
@@ -67,10 +71,8 @@ public record DiTConfig(
       throw new IllegalArgumentException(
           "mlp_ratio is " + mlpRatio + ", expected more than 0 and at most 64");
     }
-    if (inputSize % patchSize != 0) {
-      throw new IllegalArgumentException(
-          "input_size " + inputSize + " is not a multiple of patch_size " + patchSize);
-    }
+    requireGrid(inputSize, patchSize);
+    requireGrid(trainedSize, patchSize);
     if (hiddenSize % numHeads != 0) {
       throw new IllegalArgumentException(
           "hidden_size " + hiddenSize + " is not a multiple of num_heads " + numHeads);
@@ -93,15 +95,43 @@ public record DiTConfig(
               + MAX_PATCH / 2
               + " numbers");
     }
-    if ((long) inputSize / patchSize * (inputSize / patchSize) > MAX_EXTENT) {
+  }
+
+  /** A network for the size that it was trained with. */
+  public DiTConfig(
+      int inputSize,
+      int patchSize,
+      int inChannels,
+      int hiddenSize,
+      int depth,
+      int numHeads,
+      double mlpRatio,
+      int numClasses,
+      boolean nullRow,
+      boolean learnSigma) {
+    this(
+        inputSize,
+        patchSize,
+        inChannels,
+        hiddenSize,
+        depth,
+        numHeads,
+        mlpRatio,
+        numClasses,
+        nullRow,
+        learnSigma,
+        inputSize);
+  }
+
+  private static void requireGrid(int size, int patch) {
+    if (size % patch != 0) {
       throw new IllegalArgumentException(
-          "input_size "
-              + inputSize
-              + " with patch_size "
-              + patchSize
-              + " makes more than "
-              + MAX_EXTENT
-              + " tokens");
+          "input_size " + size + " is not a multiple of patch_size " + patch);
+    }
+    if ((long) size / patch * (size / patch) > MAX_EXTENT) {
+      throw new IllegalArgumentException(
+          "input_size %d with patch_size %d makes more than %d tokens"
+              .formatted(size, patch, MAX_EXTENT));
     }
   }
 
@@ -166,12 +196,19 @@ public record DiTConfig(
     return inputSize / patchSize;
   }
 
+  /** Patches along one side of the size that it was trained with. */
+  public int trainedGrid() {
+    return trainedSize / patchSize;
+  }
+
   /** Number of tokens T. */
+  @Override
   public int tokens() {
     return grid() * grid();
   }
 
   /** Channels of the output: noise, and variance where it is learned. */
+  @Override
   public int outChannels() {
     return learnSigma ? 2 * inChannels : inChannels;
   }
@@ -183,14 +220,40 @@ public record DiTConfig(
 
   /** Rows of the label table. */
   public int labels() {
-    return nullClass ? numClasses + 1 : numClasses;
+    return nullRow ? numClasses + 1 : numClasses;
+  }
+
+  @Override
+  public Conditioning conditioning() {
+    return Conditioning.LABEL;
+  }
+
+  @Override
+  public int nullClass() {
+    return nullRow ? numClasses : -1;
+  }
+
+  @Override
+  public DiTConfig withInputSize(int size) {
+    return new DiTConfig(
+        size,
+        patchSize,
+        inChannels,
+        hiddenSize,
+        depth,
+        numHeads,
+        mlpRatio,
+        numClasses,
+        nullRow,
+        learnSigma,
+        trainedSize);
   }
 
   @Override
   public SequencedMap<String, Shape> stateDict() {
     var keys = new LinkedHashMap<String, Shape>();
     int d = hiddenSize;
-    keys.put("pos_embed", Shape.of(1, tokens(), d));
+    keys.put("pos_embed", Shape.of(1, trainedGrid() * trainedGrid(), d));
     keys.put("x_embedder.proj.weight", Shape.of(d, inChannels, patchSize, patchSize));
     keys.put("x_embedder.proj.bias", Shape.of(d));
     linear(keys, "t_embedder.mlp.0", d, FREQUENCIES);

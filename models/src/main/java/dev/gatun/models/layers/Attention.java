@@ -2,6 +2,7 @@ package dev.gatun.models.layers;
 
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 
@@ -16,12 +17,31 @@ public final class Attention {
   private final Linear qkv;
   private final Linear proj;
 
+  /** With biases everywhere, as in DiT. */
   public Attention(Weights weights, String prefix, int width, int heads) {
+    this(weights, prefix, width, heads, true);
+  }
+
+  /** With or without a bias of q, k and v. */
+  public Attention(Weights weights, String prefix, int width, int heads, boolean qkvBias) {
+    this(
+        weights,
+        width,
+        AttentionSpec.of(heads, width / heads),
+        qkvBias
+            ? new Linear(weights, prefix + ".qkv", width, 3 * width)
+            : new Linear(
+                weights, weights.matrix(prefix + ".qkv.weight", 3 * width, width), Epilogue.NONE),
+        new Linear(weights, prefix + ".proj", width, width));
+  }
+
+  /** Of given parts, for weights that are stored otherwise. */
+  public Attention(Weights weights, int width, AttentionSpec spec, Linear qkv, Linear proj) {
     backend = weights.backend();
     this.width = width;
-    spec = AttentionSpec.of(heads, width / heads);
-    qkv = new Linear(weights, prefix + ".qkv", width, 3 * width);
-    proj = new Linear(weights, prefix + ".proj", width, width);
+    this.spec = spec;
+    this.qkv = qkv;
+    this.proj = proj;
   }
 
   /** {@code x += gate ⊙ proj(attention(qkv(u)))}; u is overwritten. */

@@ -8,6 +8,7 @@ import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.checkpoint.CheckpointParameters;
 import dev.gatun.models.checkpoint.TensorInfo;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonString;

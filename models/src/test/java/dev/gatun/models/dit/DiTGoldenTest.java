@@ -162,10 +162,10 @@ class DiTGoldenTest {
   void wrongInputsAreNamed() throws IOException {
     try (var backend = Backend.open(Device.CPU, "reference", 1);
         var network = network("dit-tiny", backend)) {
-      refused(network, "y", null, "the input y is missing", "x, t and y");
+      refused(network, "y", null, "the input y is missing", "[", "x");
       refused(network, "x", zeros(4, 8, 8, 4), "x is [4, 8, 8, 4]", "[N, 4, 8, 8]");
       refused(network, "x", zeros(4, 8, 8), "x is [4, 8, 8]", "4 axes");
-      refused(network, "t", zeros(3), "t is [3]", "[4]", "4 samples");
+      refused(network, "t", zeros(3), "t is [3]", "expected [4]");
       refused(network, "y", Tensor.of(Shape.of(4), 0, 1, 11, 2), "y holds 11", "0 to 10");
       refused(network, "y", Tensor.of(Shape.of(4), 0, -1, 1, 2), "y holds -1", "0 to 10");
       refused(network, "y", zeros(4), "y is F32", "expected I64");

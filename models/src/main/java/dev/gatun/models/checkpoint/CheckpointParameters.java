@@ -1,16 +1,18 @@
-package dev.gatun.models.pipeline;
+package dev.gatun.models.checkpoint;
 
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.Parameters;
-import dev.gatun.models.checkpoint.Checkpoint;
-import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.util.function.Function;
 
-/** The tensors of a checkpoint, each held against the shape that the network expects. */
-record CheckpointParameters(Checkpoint checkpoint) implements Parameters {
+/**
+ * The tensors of a checkpoint, each held against the shape that the network expects.
+ *
+ * @param checkpoint open for as long as the tensors are read
+ */
+public record CheckpointParameters(Checkpoint checkpoint) implements Parameters {
   @Override
   public boolean has(String key) {
     return checkpoint.tensors().containsKey(key);

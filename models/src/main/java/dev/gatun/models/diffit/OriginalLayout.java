@@ -1,0 +1,73 @@
+package dev.gatun.models.diffit;
+
+import dev.gatun.models.NetworkConfig;
+import dev.gatun.models.NetworkFamily.Layout;
+import dev.gatun.models.ParameterException;
+import dev.gatun.models.Parameters;
+import dev.gatun.runtime.Shape;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+
+/**
+ * The authors' layout: besides the parameters, a file may hold the buffers {@code
+ * relative_position_index}, I64 {@code [side², side²]}, which follow from the side of the windows.
+ * They are left unread.
+ */
+final class OriginalLayout implements Layout {
+  private static final String TABLE = ".relative_position_bias_table";
+  private static final String INDEX = ".relative_position_index";
+
+  @Override
+  public String name() {
+    return "original";
+  }
+
+  @Override
+  public SequencedMap<String, Shape> stateDict(NetworkConfig config) {
+    var keys = new LinkedHashMap<String, Shape>();
+    config
+        .stateDict()
+        .forEach(
+            (key, shape) -> {
+              keys.put(key, shape);
+              if (key.endsWith(TABLE)) {
+                int side = RelativeBias.side(shape.dim(0));
+                keys.put(key.replace(TABLE, INDEX), Shape.of(side * side, side * side));
+              }
+            });
+    return keys;
+  }
+
+  @Override
+  public Parameters adapt(NetworkConfig config, Parameters file) {
+    return file;
+  }
+
+  @Override
+  public boolean optional(String key) {
+    return key.endsWith(INDEX) || key.equals("pos_embed");
+  }
+
+  /**
+   * A shape that a configuration is read off.
+   *
+   * @throws ParameterException if the tensor is missing or has another rank
+   */
+  static Shape shape(SequencedMap<String, Shape> keys, String key, int rank) {
+    var shape = keys.get(key);
+    if (shape == null) {
+      throw new ParameterException("tensor " + key + " is missing; a DiffiT has it");
+    }
+    if (shape.rank() != rank || shape.size() == 0) {
+      throw new ParameterException(
+          "tensor " + key + " is " + shape + ", expected " + rank + " axes");
+    }
+    return shape;
+  }
+
+  /** The ratio of an MLP's hidden width to its width, which multiplied and rounded down gives it. */
+  static double ratio(int hidden, int width) {
+    double ratio = (double) hidden / width;
+    return (int) (width * ratio) < hidden ? Math.nextUp(ratio) : ratio;
+  }
+}
