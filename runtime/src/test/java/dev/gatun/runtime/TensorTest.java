@@ -54,6 +54,8 @@ class TensorTest {
       assertArrayEquals(new float[] {8, 9}, Arrays.copyOf(slice.toFloats(), 2));
       var part = tensor.columns(2, 4).slice(2, 3);
       assertArrayEquals(new float[] {18, 19, 22, 23}, part.toFloats());
+      var entries = tensor.reshape(3, 8).columns(6, 8);
+      assertArrayEquals(new float[] {6, 7, 14, 15, 22, 23}, entries.toFloats());
       var rows = tensor.columns(2, 4).reshape(Shape.of(6, 2));
       assertEquals(4, rows.rowStride());
       assertArrayEquals(new float[] {22, 23}, rows.slice(5, 6).toFloats());
@@ -66,6 +68,7 @@ class TensorTest {
       assertSame(tensor.columns(1, 3), tensor.columns(1, 3));
       assertSame(tensor.slice(1, 2), tensor.slice(1, 2));
       assertSame(tensor.reshape(Shape.of(6, 4)), tensor.reshape(Shape.of(6, 4)));
+      assertSame(tensor.reshape(3, 8), tensor.reshape(Shape.of(3, 8)));
       assertSame(tensor.columns(2, 2), tensor.columns(2, 2));
       assertSame(tensor.slice(3, 3), tensor.slice(3, 3));
       assertNotSame(tensor.columns(0, 3), tensor.columns(1, 4));
