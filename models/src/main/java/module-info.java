@@ -7,6 +7,7 @@ module dev.gatun.models {
   exports dev.gatun.models;
   exports dev.gatun.models.diffit;
   exports dev.gatun.models.dit;
+  exports dev.gatun.models.vae;
   exports dev.gatun.models.layers;
   exports dev.gatun.models.pipeline;
   exports dev.gatun.models.json;
