@@ -89,7 +89,7 @@ public record DpmSolverAdaptive(DpmSolver solver, int order, Tolerance tolerance
       var higher = run.take();
       backend.copy(x, previous);
       while (Math.abs(s - end) > ARRIVED) {
-        run.beginStep(steps(run, lambdaEnd - lambda, h) + last);
+        run.beginStep(run.stepsAt(lambdaEnd - lambda, h) + last);
         double t = curve.inverseLambda(lambda + h);
         dpm.predict(x, s, m);
         dpm.image(x, s, m, x0);
@@ -111,8 +111,7 @@ public record DpmSolverAdaptive(DpmSolver solver, int order, Tolerance tolerance
         h = Math.min(tolerance.safety() * h * Math.pow(e, -1.0 / order), lambdaEnd - lambda);
         if (e <= 1) {
           boolean arrived = Math.abs(s - end) <= ARRIVED;
-          int left = arrived ? 1 : 1 + steps(run, lambdaEnd - lambda, h) - run.done();
-          run.endStep(run.done() + left + last, x0);
+          run.endStep(1 + run.stepsAt(arrived ? 0 : lambdaEnd - lambda, h) + last, x0);
         }
       }
       if (solver.denoiseToZero()) {
@@ -121,10 +120,5 @@ public record DpmSolverAdaptive(DpmSolver solver, int order, Tolerance tolerance
         run.endStep(run.done() + 1, x0);
       }
     }
-  }
-
-  /** How many steps there will have been, at a step length. */
-  private static int steps(Run run, double distance, double h) {
-    return run.done() + (int) Math.clamp(Math.ceil(distance / h), 1, 1e6);
   }
 }

@@ -122,6 +122,11 @@ final class Run implements AutoCloseable {
     return done;
   }
 
+  /** How many steps there will have been with a distance left and a step length. */
+  int stepsAt(double distance, double h) {
+    return done + (int) Math.clamp(Math.ceil(distance / h), 0, 1e6);
+  }
+
   /** Evaluates the network; the result is in {@link #prediction} and {@link #variance}. */
   void predict(Tensor at, double t) {
     denoiser.predict(at, t, out);
@@ -130,6 +135,22 @@ final class Run implements AutoCloseable {
   /** Evaluates a denoiser of σ-space: {@code x0 = D(at; sigma)}. */
   void denoise(Tensor at, double sigma, Tensor x0) {
     denoiser.predict(at, sigma, x0);
+  }
+
+  /** σ_i of a schedule as near as the denoiser knows it; 0 at the end. */
+  double level(SigmaSchedule sigmas, int i) {
+    return i == sigmas.steps() ? 0 : denoiser.nearest(sigmas.at(i));
+  }
+
+  /** {@code dx/dσ = (x - D)/σ}; out may be D. */
+  void slope(Tensor at, Tensor denoised, double sigma, Tensor out) {
+    backend.combine(1 / sigma, at, -1 / sigma, denoised, out);
+  }
+
+  /** {@code x = x + a·n}, n newly drawn. */
+  void addNoise(double a, Tensor n) {
+    noise.next(n);
+    backend.combine(1, x, a, n, x);
   }
 
   /** {@code out = a·u + b·v}, as {@link Backend#combine}. */
