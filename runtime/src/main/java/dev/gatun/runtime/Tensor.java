@@ -223,6 +223,17 @@ public final class Tensor implements AutoCloseable {
         new Tensor(device, dtype, to, isContiguous() ? to.cols() : rowStride, segment, null));
   }
 
+  /** {@link #reshape(Shape)} to {@code [a, b]}; a remembered view needs no new shape. */
+  public Tensor reshape(int a, int b) {
+    for (int i = 0; i < views.size(); i++) {
+      var view = views.get(i);
+      if (view.shape.is(a, b) && view.shape.size() == shape.size() && begins(view, 0)) {
+        return view;
+      }
+    }
+    return reshape(Shape.of(a, b));
+  }
+
   /** Whether a view has this tensor's extents, but for one axis of a given extent. */
   private boolean differsOnlyIn(Tensor view, int axis, int extent) {
     if (view.shape.rank() != shape.rank()) {
