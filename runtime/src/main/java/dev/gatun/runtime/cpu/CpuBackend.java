@@ -9,6 +9,7 @@ import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -25,6 +26,7 @@ final class CpuBackend implements Backend {
   private final ThreadTeam team;
   private final Scratch[] scratch;
   private final Gemm gemm;
+  private final Convolution convolution;
   private final FlashAttention attention;
   private final LayerNorm layerNorm;
   private final Elementwise elementwise;
@@ -38,6 +40,7 @@ final class CpuBackend implements Backend {
       scratch[i] = new Scratch();
     }
     gemm = new Gemm(team, scratch);
+    convolution = new Convolution(gemm);
     attention = new FlashAttention(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
@@ -85,7 +88,8 @@ final class CpuBackend implements Backend {
 
   @Override
   public ConvKernel packKernel(Tensor kernel) {
-    return scalar.packKernel(kernel);
+    FeatureMapChecks.packKernel(kernel);
+    return new PackedKernel(kernel);
   }
 
   @Override
@@ -96,7 +100,12 @@ final class CpuBackend implements Backend {
       Epilogue epilogue,
       Tensor residual,
       Tensor out) {
-    scalar.conv2d(x, kernel, spec, epilogue, residual, out);
+    FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
+    WarmUp.await();
+    event.begin();
+    convolution.conv2d(x, packed, spec, epilogue, residual, out);
+    record("conv2d", out);
   }
 
   @Override
