@@ -10,6 +10,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
+import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -27,6 +28,7 @@ final class CpuBackend implements Backend {
   private final Scratch[] scratch;
   private final Gemm gemm;
   private final Convolution convolution;
+  private final ConvolutionGradient convolutionGradient;
   private final FlashAttention attention;
   private final LayerNorm layerNorm;
   private final Elementwise elementwise;
@@ -41,6 +43,7 @@ final class CpuBackend implements Backend {
     }
     gemm = new Gemm(team, scratch);
     convolution = new Convolution(gemm);
+    convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
@@ -271,6 +274,60 @@ final class CpuBackend implements Backend {
     event.begin();
     elementwise.exp((float) a, x, (float) b, out);
     record("exp", out);
+  }
+
+  @Override
+  public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
+    GradientChecks.linear(device(), dy, weight, dx);
+    var packed = Checks.packed("linearGradient", weight, PackedWeight.class, name());
+    WarmUp.await();
+    event.begin();
+    var transposed = packed.transposed("linearGradient");
+    gemm.linear(dy, transposed, Epilogue.NONE, null, null, dx);
+    record("linearGradient", dx);
+  }
+
+  @Override
+  public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
+    GradientChecks.conv2d(device(), dy, kernel, spec, dx);
+    var packed = Checks.packed("conv2dGradient", kernel, PackedKernel.class, name());
+    WarmUp.await();
+    event.begin();
+    convolutionGradient.conv2d(dy, packed, spec, dx);
+    record("conv2dGradient", dx);
+  }
+
+  @Override
+  public void attentionGradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    scalar.attentionGradient(q, k, v, spec, dOut, dq, dk, dv);
+  }
+
+  @Override
+  public void groupNormGradient(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor dy,
+      Tensor dx) {
+    scalar.groupNormGradient(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+  }
+
+  @Override
+  public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    scalar.activateGradient(activation, x, dy, dx);
   }
 
   /** Ends the event of an operator; does nothing unless a recording is on. */
