@@ -9,14 +9,15 @@ import dev.gatun.runtime.Workspace;
 import java.util.Objects;
 
 /**
- * "Classifier-Free Diffusion Guidance" (J. Ho, T. Salimans, 2022) as DiT and DiffiT sample with it:
- * {@code ε = ε_null + w·(ε_label - ε_null)} in the first, guided channels. The other channels of
- * the prediction, and those of the variance, are the ones for the label.
+ * "Classifier-Free Diffusion Guidance" (J. Ho, T. Salimans, 2022): {@code ε = ε_null + w·(ε_cond -
+ * ε_null)} in the first, guided channels, whatever ε the network predicts. The other channels of
+ * the prediction, and those of the variance, are the ones for the condition.
  *
- * <p>The network is evaluated once for a batch of twice the size, first with the labels, then with
- * the null label; where w = 1, once for the labels alone.
+ * <p>A condition is the classes of the images or their texts. The network is evaluated once for a
+ * batch of twice the size, first with the condition, then with the null condition; where w = 1,
+ * once for the condition alone.
  *
- * <p>Owns a tensor of labels, so close it.
+ * <p>Owns a tensor of conditions, so close it.
  */
 public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
   private final ConditionalDenoiser network;
@@ -25,11 +26,11 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
   private final Backend backend;
   private final Workspace workspace;
 
-  /** The labels, then as many null labels: I64 [2n]. */
-  private final Tensor labels;
+  /** What the images are to show, then as many null conditions: {@code [2n, ...]}. */
+  private final Tensor conditions;
 
   /**
-   * Guides a network.
+   * Guides a network that is told classes.
    *
    * @param labels the class of each image, n of them
    * @param nullLabel what the network was trained to take for "no class"
@@ -47,24 +48,95 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
       int guidedChannels,
       Backend backend,
       Workspace workspace) {
+    this(network, scale, guidedChannels, backend, workspace, DType.I64, Shape.of(labels.length));
+    try (var host = Tensor.of(Shape.of(labels.length), labels);
+        var none = Tensor.of(Shape.of(1), nullLabel)) {
+      fill(host, none);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /**
+   * Guides a network that is told classes or texts.
+   *
+   * @param condition what each image is to show: I64 {@code [n]} or F32 {@code [n, L, D]}, on any
+   *     device; copied
+   * @param nullCondition what the network was trained to take for "nothing": {@code [1]} or {@code
+   *     [1, L, D]} for all images, or as many as there are
+   * @param scale w
+   * @param guidedChannels how many of the first channels are guided
+   * @param backend what to compute with
+   * @param workspace of the same backend, for intermediates; the sampler's will do
+   */
+  public ClassifierFreeGuidance(
+      ConditionalDenoiser network,
+      Tensor condition,
+      Tensor nullCondition,
+      GuidanceScale scale,
+      int guidedChannels,
+      Backend backend,
+      Workspace workspace) {
+    this(
+        network,
+        scale,
+        guidedChannels,
+        backend,
+        workspace,
+        condition.dtype(),
+        condition.shape());
+    try {
+      fill(condition, nullCondition);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private ClassifierFreeGuidance(
+      ConditionalDenoiser network,
+      GuidanceScale scale,
+      int guidedChannels,
+      Backend backend,
+      Workspace workspace,
+      DType dtype,
+      Shape condition) {
     this.network = Objects.requireNonNull(network, "network");
     this.scale = Objects.requireNonNull(scale, "scale");
     this.guidedChannels = guidedChannels;
     this.backend = backend;
     this.workspace = workspace;
     requireChannels(guidedChannels, network.outChannels());
-    if (labels.length == 0) {
-      throw new IllegalArgumentException("guidance: there is no label: give one for each image");
+    if (condition.size() == 0) {
+      throw new IllegalArgumentException(
+          "guidance: there is no condition: give a label or a text for each image");
     }
-    int n = labels.length;
-    this.labels = backend.allocate(DType.I64, Shape.of(Math.multiplyExact(2, n)));
-    try (var host = Tensor.allocate(DType.I64, this.labels.shape())) {
-      for (int i = 0; i < n; i++) {
-        host.setLong(i, labels[i]);
-        host.setLong(n + i, nullLabel);
-      }
-      backend.copy(host, this.labels);
+    int[] dims = condition.dims();
+    dims[0] = Math.multiplyExact(2, dims[0]);
+    conditions = backend.allocate(dtype, Shape.of(dims));
+  }
+
+  private void fill(Tensor condition, Tensor none) {
+    int n = condition.dim(0);
+    int[] expected = condition.shape().dims();
+    expected[0] = none.dim(0);
+    if (none.dtype() != condition.dtype()
+        || !none.shape().equals(Shape.of(expected))
+        || (none.dim(0) != n && none.dim(0) != 1)) {
+      throw Checks.shape(
+          "guidance", "nullCondition", none, "one or " + n + " of what the condition has");
     }
+    backend.copy(condition, entries(conditions, 0, n));
+    for (int i = 0; i < n; i++) {
+      int from = none.dim(0) == 1 ? 0 : i;
+      backend.copy(entries(none, from, from + 1), entries(conditions, n + i, n + i + 1));
+    }
+  }
+
+  /** A view of some entries of the first axis, which may be the only one. */
+  private static Tensor entries(Tensor tensor, int from, int to) {
+    return tensor.shape().rank() == 1 ? tensor.columns(from, to) : tensor.slice(from, to);
   }
 
   @Override
@@ -76,23 +148,23 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
   public void predict(Tensor x, double t, Tensor out) {
     Checks.operand("guidance", "x", x, backend.device(), DType.F32);
     Checks.rank("guidance", "x", x, 4);
-    int n = labels.dim(0) / 2;
+    int n = conditions.dim(0) / 2;
     if (x.dim(0) != n) {
-      throw Checks.shape("guidance", "x", x, n + " images, one for each label");
+      throw Checks.shape("guidance", "x", x, n + " images, one for each condition");
     }
     double w = scale.at(t);
     if (w == 1) {
-      network.predict(x, t, labels.columns(0, n), out);
+      network.predict(x, t, entries(conditions, 0, n), out);
       return;
     }
     int mark = workspace.mark();
     try {
-      // the labelled half and the null half are evaluated on the same images
+      // the half with the condition and the null half are evaluated on the same images
       var both = workspace.take(2 * n, x.dim(1), x.dim(2), x.dim(3));
       backend.copy(x, both.slice(0, n));
       backend.copy(x, both.slice(n, 2 * n));
       var predictions = workspace.take(2 * n, x.dim(1), x.dim(2), outChannels());
-      network.predict(both, t, labels, predictions);
+      network.predict(both, t, conditions, predictions);
       guideHalves(predictions, w, guidedChannels, backend);
       backend.copy(predictions.slice(0, n), out);
     } finally {
@@ -139,6 +211,6 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
 
   @Override
   public void close() {
-    labels.close();
+    conditions.close();
   }
 }

@@ -21,6 +21,16 @@ public interface GuidanceScale {
   }
 
   /**
+   * The scale in the convention of U-ViT, {@code ε = ε_cond + s·(ε_cond - ε_null)}: w = 1 + s at
+   * all times; 0 is no guidance.
+   *
+   * @throws IllegalArgumentException if it is not finite
+   */
+  static GuidanceScale added(double s) {
+    return constant(1 + s);
+  }
+
+  /**
    * {@code w(t) = 1 + (scale-1)·½(1 - cos(π·(1-t/steps)^power))}, which rises from 1 for the most
    * noise to the scale at t = 0: {@code forward_with_cfg} of DiffiT at 256 pixels, whose power is 4
    * and whose steps are the 1000 that it was trained with.

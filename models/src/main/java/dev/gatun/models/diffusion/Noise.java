@@ -28,6 +28,14 @@ public interface Noise {
   }
 
   /**
+   * As {@link #torch}, but drawn as {@code torch.randn(…, dtype=torch.float64)} and then rounded:
+   * the noise that EDM's sampler adds on its way.
+   */
+  static Noise torchDouble(long seed, Backend backend) {
+    return batch(new DoubleSource(new TorchRandom(seed)), 1, backend);
+  }
+
+  /**
    * One source for the whole batch, in the order of its calls.
    *
    * @param copies how many batches each draw but the first is for, the first of which is used: 2

@@ -8,8 +8,13 @@ public enum Variance {
    * equation 15). v is not clamped.
    */
   LEARNED_RANGE,
+  /**
+   * What the network says: log σ² is the second half of its channels. guided-diffusion has it, no
+   * published network needs it.
+   */
+  LEARNED,
   /** The posterior variance β̃. */
   FIXED_SMALL,
-  /** β. */
+  /** β, but β̃ of step 1 for step 0. */
   FIXED_LARGE
 }

@@ -169,7 +169,7 @@ class ClassifierFreeGuidanceTest {
         var out = backend.allocate(DType.F32, Shape.of(2, H, W, OUT));
         var guidance = guidance(2, 3, workspace)) {
       var error = assertThrows(IllegalArgumentException.class, () -> guidance.predict(two, 1, out));
-      assertTrue(error.getMessage().contains("3 images, one for each label"), error.getMessage());
+      assertTrue(error.getMessage().contains("3 images, one for each condition"), error.getMessage());
       assertThrows(IllegalArgumentException.class, () -> guidance(Double.NaN, 3, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 9, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 0, workspace));
