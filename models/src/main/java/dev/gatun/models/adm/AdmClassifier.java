@@ -7,6 +7,7 @@ import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.RecordingBackend;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
@@ -15,10 +16,14 @@ import java.util.Map;
 /**
  * The classifier of noisy pictures: the UNet's way down and a pool, as {@code EncoderUNetModel} in
  * the authors' {@code unet.py}.
+ *
+ * <p>Its layers compute through a {@link RecordingBackend}, so that {@link ClassifierGradient} can
+ * ask for the gradient with respect to the pictures.
  */
 public final class AdmClassifier implements Network {
   private final ClassifierConfig config;
   private final Backend backend;
+  private final RecordingBackend recorder;
   private final Weights weights;
   private final Plan plan;
   private final TimeEmbedding timeEmbedding;
@@ -34,7 +39,8 @@ public final class AdmClassifier implements Network {
   public AdmClassifier(ClassifierConfig config, Parameters parameters, Backend backend) {
     this.config = config;
     this.backend = backend;
-    weights = new Weights(backend, parameters);
+    recorder = new RecordingBackend(backend);
+    weights = new Weights(recorder, parameters);
     try {
       plan = config.plan();
       timeEmbedding = new TimeEmbedding(weights, config.backbone(), 0);
@@ -42,7 +48,7 @@ public final class AdmClassifier implements Network {
       pool = Pool.of(weights, config);
       features = new Tensor[plan.input().size()];
     } catch (RuntimeException | Error e) {
-      weights.close();
+      close();
       throw e;
     }
   }
@@ -55,6 +61,11 @@ public final class AdmClassifier implements Network {
   /** The backend that it computes on. */
   public Backend backend() {
     return backend;
+  }
+
+  /** What its layers compute on: it can go back through a pass. */
+  RecordingBackend recorder() {
+    return recorder;
   }
 
   /**
@@ -100,7 +111,24 @@ public final class AdmClassifier implements Network {
    */
   @Override
   public Map<String, Tensor> evaluate(Map<String, Tensor> inputs) {
-    throw new UnsupportedOperationException();
+    int side = config.imageSize();
+    try (var evaluation = new Evaluation(backend, inputs)) {
+      var x = evaluation.image("x", config.inChannels(), side, side);
+      int n = x.dim(0);
+      var t = evaluation.floats("t", n);
+      if (!evaluation.has("y")) {
+        var logits = evaluation.allocate(n, config.numClasses());
+        forward(x, t, evaluation.workspace(), logits);
+        return Map.of("logits", evaluation.host(logits));
+      }
+      var y = evaluation.indices("y", config.numClasses(), n);
+      var grad = evaluation.allocate(n, side, side, config.inChannels());
+      try (var gradient = new ClassifierGradient(this, y, 1)) {
+        gradient.at(x, t, grad);
+        return Map.of(
+            "logits", evaluation.host(gradient.logits()), "grad", evaluation.channelsFirst(grad));
+      }
+    }
   }
 
   @Override
@@ -127,5 +155,6 @@ public final class AdmClassifier implements Network {
   @Override
   public void close() {
     weights.close();
+    recorder.close();
   }
 }
