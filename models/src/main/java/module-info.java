@@ -5,13 +5,15 @@ module dev.gatun.models {
   requires jdk.jfr;
 
   exports dev.gatun.models;
+  exports dev.gatun.models.adm;
+  exports dev.gatun.models.checkpoint;
+  exports dev.gatun.models.clip;
   exports dev.gatun.models.diffit;
+  exports dev.gatun.models.diffusion;
   exports dev.gatun.models.dit;
-  exports dev.gatun.models.vae;
+  exports dev.gatun.models.json;
   exports dev.gatun.models.layers;
   exports dev.gatun.models.pipeline;
-  exports dev.gatun.models.json;
-  exports dev.gatun.models.diffusion;
-  exports dev.gatun.models.checkpoint;
   exports dev.gatun.models.uvit;
+  exports dev.gatun.models.vae;
 }
