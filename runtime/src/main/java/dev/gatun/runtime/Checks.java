@@ -134,7 +134,7 @@ public final class Checks {
   }
 
   /** Whether two tensors have every element in the same place. */
-  private static boolean coincide(Tensor a, Tensor b) {
+  static boolean coincide(Tensor a, Tensor b) {
     return a == b
         || a.segment().address() == b.segment().address()
             && a.dtype() == b.dtype()
@@ -147,7 +147,7 @@ public final class Checks {
    * Whether two tensors share a byte. Exact for views on columns of one tensor, which interleave
    * without touching; where the strides differ, whether the ranges from first to last byte meet.
    */
-  private static boolean overlap(Tensor a, Tensor b) {
+  static boolean overlap(Tensor a, Tensor b) {
     if (a.shape().size() == 0 || b.shape().size() == 0 || !a.device().equals(b.device())) {
       return false;
     }
