@@ -2,19 +2,15 @@ package dev.gatun.models.dit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.gatun.models.Parameters;
+import dev.gatun.models.FormulaParameters;
 import dev.gatun.models.diffusion.ClassifierFreeGuidance;
-import dev.gatun.models.layers.SinCosPositions;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
-import java.util.function.Function;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -25,41 +21,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 class DiTFormulaTest {
   private static final DiTConfig CONFIG = new DiTConfig(4, 2, 4, 16, 2, 2, 4, 3, true, true);
 
-  /** The numbers are printed with seven decimals; the largest is about 4. */
-  private static final double TOLERANCE = 4e-5;
-
-  /** {@code sin(0.7i + 1.3j + 0.5)}, scaled; j counts the sorted keys, i the elements. */
-  private record Formula(List<String> keys) implements Parameters {
-    @Override
-    public boolean has(String key) {
-      return keys.contains(key);
-    }
-
-    @Override
-    public <R> R read(String key, Shape expected, Function<Tensor, R> use) {
-      float[] values = new float[(int) expected.size()];
-      long fan = expected.size() / expected.dim(0);
-      for (int i = 0; i < values.length; i++) {
-        double s = Math.sin(0.7 * i + 1.3 * keys.indexOf(key) + 0.5);
-        values[i] = (float) (expected.rank() > 1 ? s * 0.7 * Math.sqrt(2.0 / fan) : 0.1 * s);
-      }
-      if (key.equals("pos_embed")) {
-        values = SinCosPositions.table(CONFIG.grid(), CONFIG.hiddenSize());
-      }
-      try (var tensor = Tensor.of(expected, values)) {
-        return use.apply(tensor);
-      }
-    }
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"cpu", "reference"})
   void forward(String backendName) {
     try (var backend = Backend.open(Device.CPU, backendName, 1);
         var network = network(backend);
         var out = evaluate(network, input(2), 7, 480)) {
-      check(
-          out.toFloats(),
+      FormulaParameters.check(
+          out,
           new double[] {
             1.2408513,
             -1.7733099,
@@ -88,8 +57,8 @@ class DiTFormulaTest {
       backend.toChannelsLast(out, predictions);
       ClassifierFreeGuidance.guideHalves(predictions, 1.5, 3, backend);
       backend.toChannelsFirst(predictions, out);
-      check(
-          out.toFloats(),
+      FormulaParameters.check(
+          out,
           new double[] {
             1.3003646,
             -1.6223231,
@@ -107,9 +76,9 @@ class DiTFormulaTest {
   }
 
   private static DiT network(Backend backend) {
-    var keys = List.copyOf(new TreeSet<>(CONFIG.stateDict().keySet()));
-    assertEquals(32, keys.size());
-    return new DiT(CONFIG, new Formula(keys), backend);
+    var formula = FormulaParameters.of(CONFIG);
+    assertEquals(32, formula.keys().size());
+    return new DiT(CONFIG, formula.without("pos_embed"), backend);
   }
 
   private static float[] input(int samples) {
@@ -126,24 +95,5 @@ class DiTFormulaTest {
         var y = Tensor.of(Shape.of(2), 1L, 3L)) {
       return network.evaluate(Map.of("x", images, "t", t, "y", y)).get("out");
     }
-  }
-
-  private static void check(
-      float[] out, double[] first, double[] last, double mean, double meanSquare) {
-    for (int i = 0; i < first.length; i++) {
-      assertEquals(first[i], out[i], TOLERANCE, "element " + i);
-    }
-    for (int i = 0; i < last.length; i++) {
-      int at = out.length - last.length + i;
-      assertEquals(last[i], out[at], TOLERANCE, "element " + at);
-    }
-    double sum = 0;
-    double squares = 0;
-    for (float value : out) {
-      sum += value;
-      squares += (double) value * value;
-    }
-    assertEquals(mean, sum / out.length, TOLERANCE);
-    assertEquals(meanSquare, squares / out.length, TOLERANCE);
   }
 }
