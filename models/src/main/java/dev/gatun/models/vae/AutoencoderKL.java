@@ -101,9 +101,7 @@ public final class AutoencoderKL implements Network {
     int width = images.dim(2);
     requireImages(images);
     require("moments", moments, images, latents(height), latents(width), 2 * config.embedDim());
-    int mark = workspace.mark();
     boolean tiled = tiled(tiling, height, width, encoderTiles, (long) height * width);
-    prepare(encoder, encoderTiles, tiled, height, width, workspace);
     for (int i = 0; i < images.dim(0); i++) {
       var image = images.slice(i, i + 1); // (1, H, W, 3)
       var result = moments.slice(i, i + 1); // (1, h, w, 2C)
@@ -113,14 +111,13 @@ public final class AutoencoderKL implements Network {
         encodeOne(image, workspace, result);
       }
     }
-    workspace.release(mark);
     return new DiagonalGaussian(backend, moments);
   }
 
   private void encodeOne(Tensor image, Workspace workspace, Tensor moments) {
     int mark = workspace.mark();
     var z = workspace.take(1, moments.dim(1), moments.dim(2), 2 * config.latentChannels());
-    encoder.forward(image, z); // (1, h, w, 2z)
+    encoder.forward(image, workspace, z); // (1, h, w, 2z)
     quantConv.forward(z, moments); // (1, h, w, 2C)
     workspace.release(mark);
   }
@@ -152,7 +149,6 @@ public final class AutoencoderKL implements Network {
     require("images", images, latents, height * f, width * f, config.outChannels());
     int mark = workspace.mark();
     boolean tiled = tiled(tiling, height, width, decoderTiles, (long) height * width * f * f);
-    prepare(decoder, decoderTiles, tiled, height, width, workspace);
     var z = workspace.take(1, height, width, config.embedDim()); // (1, h, w, C)
     for (int i = 0; i < latents.dim(0); i++) {
       var image = images.slice(i, i + 1); // (1, H, W, 3)
@@ -170,7 +166,7 @@ public final class AutoencoderKL implements Network {
     int mark = workspace.mark();
     var z = workspace.take(1, latents.dim(1), latents.dim(2), config.latentChannels());
     postQuantConv.forward(latents, z); // (1, h, w, z)
-    decoder.forward(z, image); // (1, H, W, 3)
+    decoder.forward(z, workspace, image); // (1, H, W, 3)
     workspace.release(mark);
   }
 
@@ -187,13 +183,6 @@ public final class AutoencoderKL implements Network {
           case NEVER -> false;
         };
     return wanted && (height > tiles.tile() || width > tiles.tile());
-  }
-
-  /** Memory for a whole sample, or for the largest tile of it. */
-  private static void prepare(
-      Coder coder, TiledPass tiles, boolean tiled, int height, int width, Workspace workspace) {
-    int limit = tiled ? tiles.tile() : Integer.MAX_VALUE;
-    coder.prepare(Math.min(height, limit), Math.min(width, limit), workspace);
   }
 
   private void requireImages(Tensor images) {

@@ -50,15 +50,12 @@ abstract sealed class Coder permits Encoder, Decoder {
   }
 
   /**
-   * Takes the memory for operands up to that size; it stays on the workspace until the caller
-   * releases it.
+   * One sample: {@code [1, H, W, in] → [1, H', W', out]}. The feature maps come last on the
+   * workspace, because a workspace grows by a quarter at least: so none of it lies idle.
    */
-  final void prepare(int height, int width, Workspace workspace) {
-    maps.take(workspace, floats(height, width));
-  }
-
-  /** One sample, no larger than was prepared for: {@code [1, H, W, in] → [1, H', W', out]}. */
-  final void forward(Tensor x, Tensor out) {
+  final void forward(Tensor x, Workspace workspace, Tensor out) {
+    int mark = workspace.mark();
+    maps.take(workspace, floats(x.dim(1), x.dim(2)));
     convIn.forward(x, maps.first(x.dim(1), x.dim(2), width)); // (1, H, W, first)
     for (int i = 0; i < stages.size(); i++) {
       stages.get(i).forward(maps);
@@ -66,6 +63,7 @@ abstract sealed class Coder permits Encoder, Decoder {
     var h = maps.x(); // (1, H', W', last)
     normOut.forward(h, Activation.SILU, h);
     convOut.forward(h, out); // (1, H', W', out)
+    workspace.release(mark);
   }
 
   /** How many floats the feature maps need at once for an operand of that size. */

@@ -155,8 +155,7 @@ class AutoencoderKLGoldenTest {
     }
   }
 
-  private static float[] decode(
-      AutoencoderKL network, Tensor z, Workspace workspace) {
+  private static float[] decode(AutoencoderKL network, Tensor z, Workspace workspace) {
     try (var image =
         Tensor.allocate(DType.F32, Shape.of(z.dim(0), 2 * z.dim(1), 2 * z.dim(2), 3))) {
       network.decode(z, 1, workspace, image);
