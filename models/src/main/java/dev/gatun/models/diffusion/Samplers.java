@@ -266,15 +266,13 @@ public final class Samplers {
       int order = settings.order() > 0 ? settings.order() : 2;
       return switch (method) {
         case "" ->
-            ended(solver, steps > 15)
-                .multistep(steps, Math.min(order, steps), spacing(Spacing.TIME));
+            solver.multistep(steps, Math.min(order, steps), spacing(Spacing.TIME));
         case "-single" ->
-            ended(solver, steps > 15)
-                .singlestep(steps, Math.min(order, steps), spacing(Spacing.TIME));
+            solver.singlestep(steps, Math.min(order, steps), spacing(Spacing.TIME));
         case "-fast" ->
-            ended(solver, true)
+            (image ? solver : toTheEnd(solver))
                 .singlestep(steps, Math.min(3, steps), image ? Spacing.TIME : Spacing.LAMBDA);
-        default -> ended(solver, true).adaptive(settings.order() > 0 ? order : 3);
+        default -> solver.adaptive(settings.order() > 0 ? order : 3);
       };
     }
 
@@ -282,11 +280,9 @@ public final class Samplers {
       return settings.spacing() == null ? otherwise : settings.spacing();
     }
 
-    /** The authors go on to 10⁻⁴ where there are steps enough and the curve does. */
-    private DpmSolver ended(DpmSolver solver, boolean enough) {
-      return enough && !(curve instanceof InterpolatedVp)
-          ? solver.between(curve.start(), 1e-4)
-          : solver;
+    /** U-ViT's authors go on to 10⁻⁴ where the curve does. */
+    private DpmSolver toTheEnd(DpmSolver solver) {
+      return curve instanceof InterpolatedVp ? solver : solver.between(curve.start(), 1e-4);
     }
   }
 

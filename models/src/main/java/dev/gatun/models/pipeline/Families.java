@@ -6,6 +6,7 @@ import dev.gatun.models.adm.AdmClassifierFamily;
 import dev.gatun.models.adm.AdmFamily;
 import dev.gatun.models.clip.ClipTextFamily;
 import dev.gatun.models.diffit.DiffiTFamily;
+import dev.gatun.models.diffit.DiffiTImageFamily;
 import dev.gatun.models.dit.DiTFamily;
 import dev.gatun.models.uvit.UViTFamily;
 import dev.gatun.models.vae.VaeFamily;
@@ -22,6 +23,7 @@ public final class Families {
           new DiTFamily(),
           new UViTFamily(),
           new DiffiTFamily(),
+          new DiffiTImageFamily(),
           new AdmFamily(),
           new AdmClassifierFamily(),
           new VaeFamily(),

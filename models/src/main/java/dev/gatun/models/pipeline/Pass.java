@@ -60,9 +60,11 @@ final class Pass {
       var denoiser = conditioned(conditional, labels, prompts, own);
       if (pipeline.guidance() == Guidance.CLASSIFIER && request.guidance != 0) {
         var classifier = pipeline.companions().classifier;
-        denoiser =
-            denoiser.guidedBy(
-                own.own(new ClassifierGradient(classifier, labels, request.guidance)));
+        try (var classes = Tensor.of(Shape.of(n), labels)) {
+          denoiser =
+              denoiser.guidedBy(
+                  own.own(new ClassifierGradient(classifier, classes, request.guidance)));
+        }
       }
       var seen = sampling.denoiser(denoiser, x.dim(3), backend, workspace);
       sampling.sampler().sample(seen, x, noise, backend, workspace, listener);

@@ -10,7 +10,6 @@ import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.models.vae.AutoencoderKL;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
-import dev.gatun.runtime.RecordingBackend;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -153,7 +152,7 @@ public final class PipelineLoader {
       throw new CheckpointException(
           file, "was not trained with texts; leave out --text-encoder");
     }
-    loadClassifier(companions, recipe.sampling(), device);
+    loadClassifier(companions, recipe.sampling(), model.pixels(), device);
     if (upsampler != null) {
       companions.upsampler =
           new PipelineLoader(null, upsampler).backend(device).load();
@@ -202,11 +201,12 @@ public final class PipelineLoader {
     companions.name("text-encoder", found.getFileName().toString());
   }
 
-  private void loadClassifier(Companions companions, SamplingDefaults sampling, Backend device)
+  private void loadClassifier(
+      Companions companions, SamplingDefaults sampling, int pixels, Backend device)
       throws CheckpointException {
     if (classifier != null) {
       try (var checkpoint = Checkpoint.open(classifier)) {
-        loadClassifier(companions, checkpoint, ModelFile.recognise(classifier, checkpoint, null), device);
+        loadClassifier(companions, checkpoint, ModelFile.recognise(classifier, checkpoint, null), pixels, device);
       }
       return;
     }
@@ -217,27 +217,36 @@ public final class PipelineLoader {
     if (BundledModels.all().contains(name)) {
       try (var opened = BundledModels.open(name)) {
         loadClassifier(
-            companions, opened.checkpoint(), ModelFile.recognise(opened.checkpoint(), null), device);
+            companions, opened.checkpoint(), ModelFile.recognise(opened.checkpoint(), null), pixels, device);
       }
       return;
     }
     var beside = path == null ? null : ModelFolder.beside(path, name).orElse(null);
     if (beside != null) {
       try (var checkpoint = Checkpoint.open(beside)) {
-        loadClassifier(companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), device);
+        loadClassifier(companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
       }
     }
   }
 
   private static void loadClassifier(
-      Companions companions, Checkpoint checkpoint, ModelFile recognised, Backend device)
+      Companions companions,
+      Checkpoint checkpoint,
+      ModelFile recognised,
+      int pixels,
+      Backend device)
       throws CheckpointException {
-    var recorder = new RecordingBackend(device);
-    if (!(recognised.load(checkpoint, recorder) instanceof AdmClassifier network)) {
+    if (!(recognised.load(checkpoint, device) instanceof AdmClassifier network)) {
       throw new CheckpointException(
           checkpoint.name(), "is a " + recognised.config().model() + ", no classifier");
     }
     companions.classifier = network;
+    if (network.config().imageSize() != pixels) {
+      throw new CheckpointException(
+          checkpoint.name(),
+          "looks at pictures of %d pixels, these have %d; give the classifier of their size"
+              .formatted(network.config().imageSize(), pixels));
+    }
     companions.name("classifier", checkpoint.name());
   }
 }
