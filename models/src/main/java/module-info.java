@@ -5,6 +5,7 @@ module dev.gatun.models {
   requires jdk.jfr;
 
   exports dev.gatun.models;
+  exports dev.gatun.models.clip;
   exports dev.gatun.models.dit;
   exports dev.gatun.models.layers;
   exports dev.gatun.models.pipeline;
