@@ -33,6 +33,9 @@ final class TokenizerFiles {
   /** Four times what the published files hold. */
   private static final int MAX_VALUES = 1 << 20;
 
+  /** Twice what the longest of the published files has. */
+  private static final int MAX_LINES = 1 << 19;
+
   /** How many merges of OpenAI's file are in use: those that make the vocabulary 49408. */
   private static final int OPEN_AI_MERGES = 49152 - 256 - 2;
 
@@ -158,7 +161,11 @@ final class TokenizerFiles {
     var name = file.getFileName().toString();
     try {
       var text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes(file)));
-      var lines = new ArrayList<>(text.toString().lines().toList());
+      var lines = new ArrayList<>(text.toString().lines().limit(MAX_LINES + 1).toList());
+      if (lines.size() > MAX_LINES) {
+        throw new CheckpointException(
+            name, "has more than " + MAX_LINES + " lines; download it again");
+      }
       if (!lines.isEmpty() && (headed || lines.getFirst().startsWith("#version"))) {
         lines.removeFirst();
       }

@@ -308,6 +308,8 @@ class ClipTokenizerTest {
     refused("merges.txt", "is not UTF-8");
     Files.write(dir.resolve("merges.txt"), new byte[(16 << 20) + 1]);
     refused("merges.txt", "more than 16 MiB");
+    Files.writeString(dir.resolve("merges.txt"), "\n".repeat(16 << 20));
+    refused("merges.txt", "more than 524288 lines");
     Files.delete(dir.resolve("vocab.json"));
     for (var model : List.of("{}", "{\"vocab\": {}, \"merges\": [7]}", "[]")) {
       Files.writeString(dir.resolve("tokenizer.json"), "{\"model\": " + model + "}");
