@@ -9,13 +9,13 @@ import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostEmbedding;
 import dev.gatun.runtime.reference.HostMovement;
-import dev.gatun.runtime.reference.ReferenceBackend;
 
 /**
  * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
@@ -25,11 +25,14 @@ final class CpuBackend implements Backend {
   private final ThreadTeam team;
   private final Scratch[] scratch;
   private final Gemm gemm;
+  private final Convolution convolution;
   private final FlashAttention attention;
   private final LayerNorm layerNorm;
+  private final GroupNorm groupNorm;
   private final Elementwise elementwise;
+  private final Resampling resampling;
+  private final Samples samples;
   private final OperatorEvent event = new OperatorEvent();
-  private final ReferenceBackend scalar = new ReferenceBackend();
 
   CpuBackend(int threads) {
     team = new ThreadTeam(threads);
@@ -38,9 +41,13 @@ final class CpuBackend implements Backend {
       scratch[i] = new Scratch();
     }
     gemm = new Gemm(team, scratch);
+    convolution = new Convolution(gemm);
     attention = new FlashAttention(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
+    groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
+    resampling = new Resampling(team, scratch);
+    samples = new Samples(team, scratch);
     WarmUp.start();
   }
 
@@ -85,7 +92,8 @@ final class CpuBackend implements Backend {
 
   @Override
   public ConvKernel packKernel(Tensor kernel) {
-    return scalar.packKernel(kernel);
+    FeatureMapChecks.packKernel(kernel);
+    return new PackedKernel(kernel);
   }
 
   @Override
@@ -96,7 +104,12 @@ final class CpuBackend implements Backend {
       Epilogue epilogue,
       Tensor residual,
       Tensor out) {
-    scalar.conv2d(x, kernel, spec, epilogue, residual, out);
+    FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
+    WarmUp.await();
+    event.begin();
+    convolution.conv2d(x, packed, spec, epilogue, residual, out);
+    record("conv2d", out);
   }
 
   @Override
@@ -110,32 +123,52 @@ final class CpuBackend implements Backend {
       float eps,
       Activation activation,
       Tensor out) {
-    scalar.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+    FeatureMapChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, out);
+    WarmUp.await();
+    event.begin();
+    groupNorm.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+    record("groupNorm", out);
   }
 
   @Override
   public void upsampleNearest(Tensor x, Tensor out) {
-    scalar.upsampleNearest(x, out);
+    FeatureMapChecks.upsampleNearest(device(), x, out);
+    event.begin();
+    resampling.upsampleNearest(x, out);
+    record("upsampleNearest", out);
   }
 
   @Override
   public void averagePool(Tensor x, Tensor out) {
-    scalar.averagePool(x, out);
+    FeatureMapChecks.averagePool(device(), x, out);
+    event.begin();
+    resampling.averagePool(x, out);
+    record("averagePool", out);
   }
 
   @Override
   public void resizeBilinear(Tensor x, Tensor out) {
-    scalar.resizeBilinear(x, out);
+    FeatureMapChecks.resizeBilinear(device(), x, out);
+    event.begin();
+    resampling.resizeBilinear(x, out);
+    record("resizeBilinear", out);
   }
 
   @Override
   public void meanOfPositions(Tensor x, Tensor out) {
-    scalar.meanOfPositions(x, out);
+    FeatureMapChecks.meanOfPositions(device(), x, out);
+    event.begin();
+    samples.meanOfPositions(x, out);
+    record("meanOfPositions", out);
   }
 
   @Override
   public void addPerSample(Tensor x, Tensor y, Tensor out) {
-    scalar.addPerSample(x, y, out);
+    FeatureMapChecks.addPerSample(device(), x, y, out);
+    event.begin();
+    samples.addPerSample(x, y, out);
+    record("addPerSample", out);
   }
 
   @Override

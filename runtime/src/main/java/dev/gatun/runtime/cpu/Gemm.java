@@ -8,18 +8,48 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The linear layer: {@code out = residual + gate ⊙ activation(x·Wᵀ + bias)} with packed weights.
+ * The matrix product of the linear layer and of the convolution: {@code out = residual + gate ⊙
+ * activation(A·Wᵀ + bias)} with packed weights.
  *
  * <p>The blocking is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix
- * Multiplication", 2008): a block of rows of x is copied to where it stays in the second-level
- * cache; each panel of the weight passes over it once per {@link MicroKernel#DEPTH} features. A
+ * Multiplication", 2008): a block of rows of A, and {@link MicroKernel#DEPTH} columns of it at a
+ * time, is copied to where it stays in the second-level cache; each panel of the weight passes over
+ * it once. What A is, only the {@link Rows} know: a tensor, or the windows of a feature map. A
  * finished tile is still in the first-level cache when {@link TileEpilogue} stores it. Threads
  * share the grid of row tiles and panels; none of this changes a bit of the result, because an
  * element is always one chain over k.
  */
 final class Gemm implements ThreadTeam.Work {
+  /** The rows of the left matrix, which need not exist as a whole. */
+  interface Rows {
+    /**
+     * Copies columns {@code k … k + depth - 1} of the rows {@code row … row + count - 1} to the
+     * beginning of {@code a}, {@link MicroKernel#STRIDE} apart.
+     */
+    void copy(int row, int count, int k, int depth, float[] a);
+  }
+
+  /** The rows of a tensor. */
+  private static final class TensorRows implements Rows {
+    private MemorySegment x;
+    private int stride;
+
+    void set(Tensor x) {
+      this.x = x.segment();
+      stride = x.rowStride();
+    }
+
+    @Override
+    public void copy(int row, int count, int k, int depth, float[] a) {
+      for (int r = 0; r < count; r++) {
+        long from = ((long) (row + r) * stride + k) * Float.BYTES;
+        copyRun(x, from, a, r * MicroKernel.STRIDE, depth);
+      }
+    }
+  }
+
   /**
-   * Rows of x that one worker copies at a time: with DEPTH features they fill a part of the
+   * Rows of A that one worker copies at a time: with DEPTH columns they fill a part of the
    * second-level cache.
    */
   private static final int BLOCK = 8 * MicroKernel.ROWS;
@@ -35,9 +65,10 @@ final class Gemm implements ThreadTeam.Work {
   private final ThreadTeam team;
   private final Scratch[] scratch;
 
+  private final TensorRows tensorRows = new TensorRows();
+
   // The call that is running.
-  private MemorySegment x;
-  private int xStride;
+  private Rows source;
   private int rows;
   private int in;
   private int panelCount;
@@ -52,14 +83,44 @@ final class Gemm implements ThreadTeam.Work {
   }
 
   void linear(Tensor x, PackedWeight weight, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
-    this.x = x.segment();
-    xStride = x.rowStride();
-    rows = Math.toIntExact(x.shape().rows());
-    in = weight.in();
-    panels = weight.panels("linear");
-    panelCount = PackedWeight.panelCount(weight.out());
-    copyBias(e.bias(), weight.out());
-    epilogue.set(e.activation(), gate, residual, out, weight.out());
+    multiply(x, weight.in(), weight.panels("linear"), e, gate, residual, out);
+  }
+
+  /** {@link #multiply(Rows, int, MemorySegment, Epilogue, Tensor, Tensor, Tensor)} of a tensor. */
+  void multiply(
+      Tensor x,
+      int in,
+      MemorySegment panels,
+      Epilogue e,
+      Tensor gate,
+      Tensor residual,
+      Tensor out) {
+    tensorRows.set(x);
+    multiply(tensorRows, in, panels, e, gate, residual, out);
+  }
+
+  /**
+   * {@code out = residual + gate ⊙ activation(A·Wᵀ + bias)}, as the operators say.
+   *
+   * @param source a row of A for each row of out
+   * @param in columns of A
+   * @param panels of W, {@code [panels][in][WIDTH]}
+   */
+  void multiply(
+      Rows source,
+      int in,
+      MemorySegment panels,
+      Epilogue e,
+      Tensor gate,
+      Tensor residual,
+      Tensor out) {
+    this.source = source;
+    this.in = in;
+    this.panels = panels;
+    rows = Math.toIntExact(out.shape().rows());
+    panelCount = PackedWeight.panelCount(out.shape().cols());
+    copyBias(e.bias(), out.shape().cols());
+    epilogue.set(e.activation(), gate, residual, out, out.shape().cols());
     rowParts = rowParts(Math.ceilDiv(rows, MicroKernel.ROWS), panelCount, team.size());
     team.run(this);
   }
@@ -112,45 +173,39 @@ final class Gemm implements ThreadTeam.Work {
       return;
     }
     int pieces = Math.max(1, Math.ceilDiv(in, MicroKernel.DEPTH));
-    float[] a = scratch[worker].floats(0, BLOCK * MicroKernel.STRIDE * pieces);
+    float[] a = scratch[worker].floats(0, BLOCK * MicroKernel.STRIDE);
     int group = pieces == 1 ? lastPanel - firstPanel : GROUP;
     float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * BLOCK * MicroKernel.WIDTH);
     float[] t = scratch[worker].floats(2, TILE);
     for (int row = from; row < to; row += BLOCK) {
       int count = Math.min(BLOCK, to - row);
-      copyRows(row, count, pieces, a);
       for (int panel = firstPanel; panel < lastPanel; panel += group) {
         int end = Math.min(lastPanel, panel + group);
         for (int piece = 0; piece < pieces; piece++) {
+          int k = piece * MicroKernel.DEPTH;
+          source.copy(row, count, k, Math.min(MicroKernel.DEPTH, in - k), a);
           multiplyBlock(a, c, t, row, count, panel, end, piece, pieces);
         }
       }
     }
   }
 
-  /** Rows of x, cut into pieces of DEPTH features: {@code [pieces][BLOCK][STRIDE]}. */
-  private void copyRows(int row, int count, int pieces, float[] a) {
-    for (int piece = 0; piece < pieces; piece++) {
-      int k = piece * MicroKernel.DEPTH;
-      int depth = Math.min(MicroKernel.DEPTH, in - k);
-      for (int r = 0; r < count; r++) {
-        long from = ((long) (row + r) * xStride + k) * Float.BYTES;
-        copyRow(x, from, a, (piece * BLOCK + r) * MicroKernel.STRIDE, depth);
-      }
-    }
-  }
-
   /**
-   * A short row is copied in a third of the time that {@code MemorySegment.copy} needs to get
-   * going.
+   * Copies a run of floats. A short one is copied in a third of the time that {@code
+   * MemorySegment.copy} needs to get going.
+   *
+   * <p>The last vector is copied whole if the memory goes on so far: {@code to} has room for that
+   * between its rows, and what comes there is either written later or not looked at.
    */
-  private static void copyRow(MemorySegment from, long offset, float[] to, int at, int count) {
-    int whole = S.loopBound(count);
-    for (int i = 0; i < whole; i += Lanes.COUNT) {
+  static void copyRun(MemorySegment from, long offset, float[] to, int at, int count) {
+    long room = (from.byteSize() - offset) / Float.BYTES;
+    int whole = count + Lanes.COUNT - 1 <= room ? count : S.loopBound(count);
+    int i = 0;
+    for (; i < whole; i += Lanes.COUNT) {
       FloatVector.fromMemorySegment(S, from, offset + (long) i * Float.BYTES, Lanes.LE)
           .intoArray(to, at + i);
     }
-    for (int i = whole; i < count; i++) {
+    for (; i < count; i++) {
       to[at + i] = from.get(Tensor.FLOAT, offset + (long) i * Float.BYTES);
     }
   }
@@ -176,7 +231,7 @@ final class Gemm implements ThreadTeam.Work {
       long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
       for (int r = 0; r < count; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, count - r);
-        int at = (piece * BLOCK + r) * MicroKernel.STRIDE;
+        int at = r * MicroKernel.STRIDE;
         int tile = pieces == 1 ? 0 : ((p - panel) * BLOCK + r) * MicroKernel.WIDTH;
         // The sums begin with the bias, which costs nothing, and go on with what the piece before
         // left.

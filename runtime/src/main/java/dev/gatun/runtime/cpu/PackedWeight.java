@@ -89,10 +89,14 @@ final class PackedWeight implements Weight {
    * @param operator who asks, for the message if the weight is closed
    */
   MemorySegment panels(String operator) {
-    if (!panels.isAlive()) {
+    if (isClosed()) {
       throw new IllegalStateException(operator + ": weight [" + out + ", " + in + "] is closed");
     }
     return panels.segment();
+  }
+
+  boolean isClosed() {
+    return !panels.isAlive();
   }
 
   @Override

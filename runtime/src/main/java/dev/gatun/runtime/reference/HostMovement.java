@@ -3,6 +3,7 @@ package dev.gatun.runtime.reference;
 import static dev.gatun.runtime.Tensor.FLOAT;
 
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -10,7 +11,7 @@ import java.nio.ByteOrder;
 
 /**
  * The operators that move numbers in host memory and compute nothing, for every backend whose
- * tensors lie there. The arguments have been checked; nothing is allocated.
+ * tensors lie there. The arguments have been checked; an operator allocates nothing.
  */
 public final class HostMovement {
   private static final ValueLayout.OfShort SHORT =
@@ -154,6 +155,31 @@ public final class HostMovement {
         }
       }
     }
+  }
+
+  /**
+   * A convolution's kernel as rows that a window of a map is multiplied by: {@code [out, in,
+   * height, width] → F32 [out, height·width·in]}, channel fastest.
+   */
+  public static Tensor windowRows(Tensor kernel) {
+    int out = kernel.dim(0);
+    int in = kernel.dim(1);
+    int taps = Math.multiplyExact(kernel.dim(2), kernel.dim(3));
+    var rows = Tensor.allocate(DType.F32, Shape.of(out, Math.multiplyExact(taps, in)));
+    try (var floats = Tensor.allocate(DType.F32, kernel.shape())) {
+      copy(kernel, floats);
+      var source = floats.segment();
+      var target = rows.segment();
+      for (long o = 0; o < out; o++) {
+        for (int c = 0; c < in; c++) {
+          for (int tap = 0; tap < taps; tap++) {
+            float value = source.get(FLOAT, ((o * in + c) * taps + tap) * 4);
+            target.set(FLOAT, ((o * taps + tap) * in + c) * 4, value);
+          }
+        }
+      }
+    }
+    return rows;
   }
 
   /** Byte offset of a row of an F32 tensor. */

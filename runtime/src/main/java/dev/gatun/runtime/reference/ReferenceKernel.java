@@ -1,9 +1,6 @@
 package dev.gatun.runtime.reference;
 
-import static dev.gatun.runtime.Tensor.FLOAT;
-
 import dev.gatun.runtime.ConvKernel;
-import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 
@@ -19,25 +16,10 @@ final class ReferenceKernel implements ConvKernel {
 
   /** From {@code [out, in, height, width]}. */
   ReferenceKernel(Tensor kernel) {
-    int out = kernel.dim(0);
     in = kernel.dim(1);
     height = kernel.dim(2);
     width = kernel.dim(3);
-    int taps = height * width;
-    rows = Tensor.allocate(DType.F32, Shape.of(out, Math.multiplyExact(taps, in)));
-    try (var floats = Tensor.allocate(DType.F32, kernel.shape())) {
-      HostMovement.copy(kernel, floats);
-      var source = floats.segment();
-      var target = rows.segment();
-      for (long o = 0; o < out; o++) {
-        for (int c = 0; c < in; c++) {
-          for (int tap = 0; tap < taps; tap++) {
-            float value = source.get(FLOAT, ((o * in + c) * taps + tap) * 4);
-            target.set(FLOAT, ((o * taps + tap) * in + c) * 4, value);
-          }
-        }
-      }
-    }
+    rows = HostMovement.windowRows(kernel);
   }
 
   /** The rows, for an operator that names itself in the error. */

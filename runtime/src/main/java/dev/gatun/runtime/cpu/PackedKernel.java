@@ -1,0 +1,66 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.ConvKernel;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.reference.HostMovement;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The kernel of a convolution as the weight of a linear layer on windows, {@code [out,
+ * height·width·in]} with the channel fastest, in panels.
+ */
+final class PackedKernel implements ConvKernel {
+  private final int in;
+  private final int height;
+  private final int width;
+  private final PackedWeight weight;
+
+  /** From {@code [out, in, height, width]}. */
+  PackedKernel(Tensor kernel) {
+    in = kernel.dim(1);
+    height = kernel.dim(2);
+    width = kernel.dim(3);
+    try (var rows = HostMovement.windowRows(kernel)) {
+      weight = new PackedWeight(rows);
+    }
+  }
+
+  /**
+   * The panels, {@code [panels][height·width·in][WIDTH]}.
+   *
+   * @param operator who asks, for the message if the kernel is closed
+   */
+  MemorySegment panels(String operator) {
+    if (weight.isClosed()) {
+      throw new IllegalStateException(
+          operator + ": kernel " + Shape.of(out(), in, height, width) + " is closed");
+    }
+    return weight.panels(operator);
+  }
+
+  @Override
+  public int out() {
+    return weight.out();
+  }
+
+  @Override
+  public int in() {
+    return in;
+  }
+
+  @Override
+  public int height() {
+    return height;
+  }
+
+  @Override
+  public int width() {
+    return width;
+  }
+
+  @Override
+  public void close() {
+    weight.close();
+  }
+}
