@@ -54,10 +54,7 @@ public record ClipTextConfig(
     within("max_position_embeddings", positions, MAX_EXTENT);
     if (hiddenSize % numHeads != 0) {
       throw new IllegalArgumentException(
-          "hidden_size "
-              + hiddenSize
-              + " is not a multiple of num_attention_heads "
-              + numHeads);
+          "hidden_size " + hiddenSize + " is not a multiple of num_attention_heads " + numHeads);
     }
     if (activation != Activation.QUICK_GELU && activation != Activation.GELU_ERF) {
       throw new IllegalArgumentException(

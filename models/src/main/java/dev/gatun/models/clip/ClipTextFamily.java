@@ -109,9 +109,7 @@ public final class ClipTextFamily implements NetworkFamily {
         width,
         json.integer("intermediate_size", 2048),
         json.integer("num_hidden_layers", 12),
-        width == 512
-            ? json.integer("num_attention_heads", 8)
-            : json.integer("num_attention_heads"),
+        width == 512 ? json.integer("num_attention_heads", 8) : json.integer("num_attention_heads"),
         json.integer("max_position_embeddings", 77),
         activation(json.string("hidden_act", "quick_gelu")),
         json.number("layer_norm_eps", 1e-5));

@@ -136,8 +136,7 @@ sealed interface ClipTextLayout extends Layout {
       var keys = new LinkedHashMap<String, Shape>();
       config
           .stateDict()
-          .forEach(
-              (key, shape) -> keys.put(fileKey(key), third(key) < 0 ? shape : packed(shape)));
+          .forEach((key, shape) -> keys.put(fileKey(key), third(key) < 0 ? shape : packed(shape)));
       return keys;
     }
 
@@ -160,8 +159,7 @@ sealed interface ClipTextLayout extends Layout {
           return file.read(
               fileKey(key),
               packed(expected),
-              all ->
-                  use.apply(expected.rank() == 1 ? all.columns(from, to) : all.slice(from, to)));
+              all -> use.apply(expected.rank() == 1 ? all.columns(from, to) : all.slice(from, to)));
         }
       };
     }

@@ -19,10 +19,8 @@ final class PromptCleaning {
   private static final Pattern SINGLE_QUOTES = Pattern.compile("[\\u02bc\\u2018-\\u201b]");
   private static final Pattern DOUBLE_QUOTES = Pattern.compile("[\\u201c-\\u201f]");
   private static final Pattern CONTROLS =
-      Pattern.compile(
-          "[\\x00-\\x08\\x0b\\x0e-\\x1f\\x7f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]");
-  private static final Pattern BLANKS =
-      Pattern.compile("\\s+", Pattern.UNICODE_CHARACTER_CLASS);
+      Pattern.compile("[\\x00-\\x08\\x0b\\x0e-\\x1f\\x7f\\u206a-\\u206f\\ufeff\\ufff9-\\ufffc]");
+  private static final Pattern BLANKS = Pattern.compile("\\s+", Pattern.UNICODE_CHARACTER_CLASS);
 
   private PromptCleaning() {}
 

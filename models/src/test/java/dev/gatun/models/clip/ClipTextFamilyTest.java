@@ -95,9 +95,7 @@ class ClipTextFamilyTest {
   @Test
   void anUnknownSizeSaysWhatToGive() {
     var own = new ClipTextConfig(100, 64, 128, 3, 4, 20, Activation.QUICK_GELU, 1e-5);
-    var e =
-        assertThrows(
-            ParameterException.class, () -> family.infer(own.stateDict(), Hints.NONE));
+    var e = assertThrows(ParameterException.class, () -> family.infer(own.stateDict(), Hints.NONE));
     assertTrue(e.getMessage().contains("depth 3 and width 64"), e.getMessage());
     assertTrue(e.getMessage().contains("\"max_position_embeddings\": 20"), e.getMessage());
   }

@@ -94,7 +94,8 @@ class ClipTextTest {
     refused("model.safetensors: a CLIP text encoder of depth 2 and width 16 is none");
     Files.writeString(dir.resolve("config.json"), DESCRIPTION.replace("32", "48"));
     refused("model.safetensors: tensor text_model.encoder.layers.0.mlp.fc1.weight is [32, 16]");
-    Files.writeString(dir.resolve("config.json"), DESCRIPTION.replace("layers\": 2", "layers\": 3"));
+    Files.writeString(
+        dir.resolve("config.json"), DESCRIPTION.replace("layers\": 2", "layers\": 3"));
     refused("tensor text_model.encoder.layers.2.layer_norm1.weight is missing");
     Files.writeString(dir.resolve("config.json"), "[]");
     refused("config.json: describes no text encoder");
@@ -127,8 +128,7 @@ class ClipTextTest {
 
   private void refused(String fact) {
     try (var backend = Backend.open(Device.CPU, "reference", 1)) {
-      var e =
-          assertThrows(CheckpointException.class, () -> ClipText.open(dir, backend).close());
+      var e = assertThrows(CheckpointException.class, () -> ClipText.open(dir, backend).close());
       assertTrue(e.getMessage().contains(fact), e.getMessage());
     }
   }

@@ -95,13 +95,11 @@ class ClipTokenizerTest {
   }
 
   private static String golden(String file) throws IOException {
-    return new String(
-        GoldenFiles.bytes("/goldens/clip-tokenizer/" + file), StandardCharsets.UTF_8);
+    return new String(GoldenFiles.bytes("/goldens/clip-tokenizer/" + file), StandardCharsets.UTF_8);
   }
 
   private static String openAi() throws IOException {
-    try (var in =
-        new GZIPInputStream(ClipTokenizerTest.class.getResourceAsStream("/clip/" + GZ))) {
+    try (var in = new GZIPInputStream(ClipTokenizerTest.class.getResourceAsStream("/clip/" + GZ))) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }
   }
