@@ -477,17 +477,19 @@ class GradientTest {
       refused(
           "activateGradient: dy is [2, 4, 6], expected [2, 4, 7]",
           () -> backend.activateGradient(Activation.SILU, x, tensors.random(2, 4, 6), dx));
-      weight.close();
-      kernel.close();
+      var closedWeight = backend.pack(tensors.random(5, 7));
+      closedWeight.close();
+      var closedKernel = backend.packKernel(tensors.random(5, 7, 3, 3));
+      closedKernel.close();
       assertThrows(
           IllegalStateException.class,
-          () -> backend.linearGradient(tensors.random(8, 5), weight, dx));
+          () -> backend.linearGradient(tensors.random(8, 5), closedWeight, dx));
       assertThrows(
           IllegalStateException.class,
           () ->
               backend.conv2dGradient(
                   tensors.random(2, 4, 4, 5),
-                  kernel,
+                  closedKernel,
                   Conv2dSpec.same(3),
                   tensors.out(2, 4, 4, 7)));
     }
