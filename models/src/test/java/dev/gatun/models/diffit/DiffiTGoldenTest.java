@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.GoldenFiles;
+import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.diffusion.Allocated;
 import dev.gatun.models.diffusion.ClassifierFreeGuidance;
@@ -94,16 +95,18 @@ class DiffiTGoldenTest {
   @ValueSource(strings = {"diffit-latent-tiny", "diffit-image-tiny"})
   void everyTensorMatters(String name) throws IOException {
     var golden = Goldens.io(name);
+    var config = Goldens.config(name);
+    var originals = Goldens.weights(name);
     try (var backend = Backend.open(Device.CPU, "cpu", 1)) {
-      for (var key : Goldens.config(name).stateDict().keySet()) {
-        var weights = new HashMap<>(Goldens.weights(name));
-        var original = weights.get(key);
+      for (var key : config.stateDict().keySet()) {
+        var weights = new HashMap<>(originals);
+        var original = originals.get(key);
         float[] values = original.toFloats();
         for (int i = 0; i < values.length; i++) {
           values[i] += 0.3f * (float) Math.cos(i);
         }
         weights.put(key, Tensor.of(original.shape(), values));
-        try (var network = Goldens.network(name, weights, backend);
+        try (var network = Goldens.network(config, weights, backend);
             var out = network.evaluate(golden).get("out")) {
           double error = GoldenFiles.error(golden.get("out"), out);
           assertTrue(error > 10 * TOLERANCE, key + " changes out by " + error);
@@ -207,7 +210,7 @@ class DiffiTGoldenTest {
     assertEquals(Goldens.config(name).stateDict().keySet(), weights.keySet());
     weights.remove("pos_embed");
     try (var backend = Backend.open(Device.CPU, "cpu", 1);
-        var network = Goldens.network(name, weights, backend);
+        var network = Goldens.network(Goldens.config(name), weights, backend);
         var out = network.evaluate(golden).get("out")) {
       double error = GoldenFiles.error(golden.get("out"), out);
       // the stored positions were rounded to BF16
@@ -217,29 +220,29 @@ class DiffiTGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"diffit-latent-tiny", "diffit-image-tiny3"})
+  @ValueSource(strings = {"diffit-latent-tiny", "diffit-image-tiny"})
   void aTensorThatIsMissingOrWrongIsNamed(String name) throws IOException {
-    var keys = Goldens.config(name).stateDict();
-    var layout = Goldens.family(name).layout(keys).orElseThrow();
+    var config = Goldens.config(name);
+    var layout = Goldens.family(name).layout(config.stateDict()).orElseThrow();
     var weights = Goldens.weights(name);
     try (var backend = Backend.open(Device.CPU, "reference", 1)) {
-      for (var key : keys.keySet()) {
+      for (var key : config.stateDict().keySet()) {
         var others = new HashMap<>(weights);
         others.remove(key);
         if (!layout.optional(key)) {
-          refused(name, others, backend, "tensor " + key + " is missing");
+          refused(config, others, backend, "tensor " + key + " is missing");
         }
         others.put(key, zeros(3, 5));
-        refused(name, others, backend, "tensor " + key + " is [3, 5], the description says ");
+        refused(config, others, backend, "tensor " + key + " is [3, 5], the description says ");
       }
     }
   }
 
   private static void refused(
-      String name, Map<String, Tensor> weights, Backend backend, String fact) {
+      NetworkConfig config, Map<String, Tensor> weights, Backend backend, String fact) {
     var e =
         assertThrows(
-            ParameterException.class, () -> Goldens.network(name, weights, backend).close());
+            ParameterException.class, () -> Goldens.network(config, weights, backend).close());
     assertTrue(e.getMessage().startsWith(fact), e.getMessage());
   }
 

@@ -39,13 +39,12 @@ final class Goldens {
   }
 
   static DiffusionNetwork network(String name, Backend backend) throws IOException {
-    return network(name, weights(name), backend);
+    return network(config(name), weights(name), backend);
   }
 
-  /** The network with other weights than its own. */
-  static DiffusionNetwork network(String name, Map<String, Tensor> weights, Backend backend)
-      throws IOException {
+  static DiffusionNetwork network(
+      NetworkConfig config, Map<String, Tensor> weights, Backend backend) {
     var parameters = new TensorParameters(weights);
-    return (DiffusionNetwork) family(name).load(config(name), parameters, backend);
+    return (DiffusionNetwork) family(config.model()).load(config, parameters, backend);
   }
 }
