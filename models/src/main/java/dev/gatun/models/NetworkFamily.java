@@ -40,6 +40,9 @@ public interface NetworkFamily {
    */
   NetworkConfig describe(JsonObject json);
 
+  /** Names that {@link #preset} knows, for the networks that a broken file is held against. */
+  List<String> published();
+
   /** A published configuration by name, such as {@code DiT-XL/2}. */
   Optional<? extends NetworkConfig> preset(String name);
 

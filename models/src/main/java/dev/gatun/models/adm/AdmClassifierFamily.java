@@ -56,6 +56,11 @@ public final class AdmClassifierFamily implements NetworkFamily {
     return Description.classifier(json);
   }
 
+  @Override
+  public List<String> published() {
+    return Presets.CLASSIFIERS.names();
+  }
+
   /**
    * A published configuration by the name of its file without ending, such as {@code
    * 256x256_classifier}, or its short name, such as {@code ADM-256-classifier}.

@@ -70,6 +70,11 @@ public final class AdmFamily implements NetworkFamily {
     return Description.unet(json);
   }
 
+  @Override
+  public List<String> published() {
+    return Presets.UNETS.names();
+  }
+
   /**
    * A published configuration by the name of its file without ending, such as {@code
    * 256x256_diffusion}, or its short name, such as {@code ADM-256}.

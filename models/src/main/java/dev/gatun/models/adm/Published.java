@@ -37,6 +37,11 @@ record Published<C extends NetworkConfig>(
     return byName.values();
   }
 
+  /** All names. */
+  List<String> names() {
+    return List.copyOf(byName.keySet());
+  }
+
   /** The published names of a network; several where networks differ in nothing but weights. */
   Optional<String> name(C config) {
     var names =

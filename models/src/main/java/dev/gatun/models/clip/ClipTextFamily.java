@@ -126,6 +126,11 @@ public final class ClipTextFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return List.of("clip-vit-large-patch14");
+  }
+
+  @Override
   public Optional<ClipTextConfig> preset(String name) {
     return ClipTextConfig.preset(name);
   }

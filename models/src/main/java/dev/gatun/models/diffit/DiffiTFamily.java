@@ -105,6 +105,11 @@ public final class DiffiTFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return List.of("DiffiT-256", "DiffiT-512");
+  }
+
+  @Override
   public Optional<DiffiTLatentConfig> preset(String name) {
     return DiffiTLatentConfig.preset(name);
   }

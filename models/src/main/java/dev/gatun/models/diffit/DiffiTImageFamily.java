@@ -142,6 +142,11 @@ public final class DiffiTImageFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return List.of("DiffiT-CIFAR10", "DiffiT-FFHQ64");
+  }
+
+  @Override
   public Optional<DiffiTImageConfig> preset(String name) {
     return DiffiTImageConfig.preset(name);
   }

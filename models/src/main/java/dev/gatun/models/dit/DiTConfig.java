@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.stream.Stream;
 
 /**
  * The constructor arguments of DiT.
@@ -139,6 +140,14 @@ public record DiTConfig(
     if (value < 1 || value > most) {
       throw new IllegalArgumentException(name + " is " + value + ", expected 1 to " + most);
     }
+  }
+
+  /** The names of the sizes of the paper, and of the two that were released. */
+  static List<String> published() {
+    return Stream.concat(
+            SIZES.stream().flatMap(s -> Stream.of(2, 4, 8).map(patch -> s.name + "/" + patch)),
+            Stream.of("DiT-XL/2-512"))
+        .toList();
   }
 
   /**

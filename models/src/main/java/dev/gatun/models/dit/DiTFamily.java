@@ -96,6 +96,11 @@ public final class DiTFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return DiTConfig.published();
+  }
+
+  @Override
   public Optional<DiTConfig> preset(String name) {
     return DiTConfig.preset(name);
   }

@@ -125,7 +125,8 @@ public record ModelFile(
       return of(
           checkpoint, shapes, found, member, "its keys and shapes", "its other tensors demand", hints);
     } catch (IllegalArgumentException | ParameterException e) {
-      throw new CheckpointException(file, e.getMessage(), e);
+      var fault = NearestPublished.fault(found, shapes).orElse(e.getMessage());
+      throw new CheckpointException(file, fault, e);
     }
   }
 

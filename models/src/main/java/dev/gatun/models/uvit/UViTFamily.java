@@ -105,6 +105,11 @@ public final class UViTFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return UViTPresets.names();
+  }
+
+  @Override
   public Optional<UViTConfig> preset(String name) {
     return UViTConfig.preset(name);
   }

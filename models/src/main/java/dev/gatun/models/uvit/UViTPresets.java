@@ -81,6 +81,11 @@ record UViTPresets(String name, String size, UViTConfig config) {
         side);
   }
 
+  /** The names of all of them. */
+  static List<String> names() {
+    return ALL.stream().map(UViTPresets::name).toList();
+  }
+
   /** The network of that name, or the only one of that size. */
   static Optional<UViTConfig> find(String name) {
     var found =

@@ -188,6 +188,11 @@ public final class VaeFamily implements NetworkFamily {
   }
 
   @Override
+  public List<String> published() {
+    return List.of("kl-f8");
+  }
+
+  @Override
   public Optional<AutoencoderKLConfig> preset(String name) {
     return AutoencoderKLConfig.preset(name);
   }

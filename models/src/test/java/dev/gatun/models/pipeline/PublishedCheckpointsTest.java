@@ -190,11 +190,7 @@ class PublishedCheckpointsTest {
 
   private Checkpoint checkpoint(String name, Map<String, Shape> shapes) throws IOException {
     return Checkpoint.open(
-        TestFiles.sparse(dir.resolve(name), Map.of(), shapes, types(shapes)));
-  }
-
-  private static DType types(Map<String, Shape> shapes) {
-    return DType.F32;
+        TestFiles.sparse(dir.resolve(name), Map.of(), shapes, DType.F32));
   }
 
   private static void sentence(Exception e, String... facts) {
