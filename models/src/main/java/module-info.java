@@ -6,6 +6,7 @@ module dev.gatun.models {
 
   exports dev.gatun.models;
   exports dev.gatun.models.diffit;
+  exports dev.gatun.models.clip;
   exports dev.gatun.models.dit;
   exports dev.gatun.models.layers;
   exports dev.gatun.models.pipeline;

@@ -24,24 +24,15 @@ public final class Attention {
 
   /** With or without a bias of q, k and v. */
   public Attention(Weights weights, String prefix, int width, int heads, boolean qkvBias) {
-    this(
-        weights,
-        width,
-        AttentionSpec.of(heads, width / heads),
+    backend = weights.backend();
+    this.width = width;
+    spec = AttentionSpec.of(heads, width / heads);
+    qkv =
         qkvBias
             ? new Linear(weights, prefix + ".qkv", width, 3 * width)
             : new Linear(
-                weights, weights.matrix(prefix + ".qkv.weight", 3 * width, width), Epilogue.NONE),
-        new Linear(weights, prefix + ".proj", width, width));
-  }
-
-  /** Of given parts, for weights that are stored otherwise. */
-  public Attention(Weights weights, int width, AttentionSpec spec, Linear qkv, Linear proj) {
-    backend = weights.backend();
-    this.width = width;
-    this.spec = spec;
-    this.qkv = qkv;
-    this.proj = proj;
+                weights, weights.matrix(prefix + ".qkv.weight", 3 * width, width), Epilogue.NONE);
+    proj = new Linear(weights, prefix + ".proj", width, width);
   }
 
   /** {@code x += gate ⊙ proj(attention(qkv(u)))}; u is overwritten. */

@@ -1,19 +1,18 @@
 package dev.gatun.models.uvit;
 
+import dev.gatun.models.KeyShapes;
 import dev.gatun.models.ParameterException;
 import dev.gatun.runtime.Shape;
 import java.util.SequencedMap;
 
 /** Reads the configuration of a U-ViT off the keys and shapes of its state dict. */
 final class UViTShapes {
-  private static final String IN_BLOCKS = "in_blocks.";
-
   /** The length of every text that CLIP encodes; shapes show only its sum with the patches. */
   private static final int CLIP_TOKENS = 77;
 
-  private final SequencedMap<String, Shape> keys;
+  private final KeyShapes keys;
 
-  private UViTShapes(SequencedMap<String, Shape> keys) {
+  private UViTShapes(KeyShapes keys) {
     this.keys = keys;
   }
 
@@ -23,17 +22,17 @@ final class UViTShapes {
    * @throws ParameterException if a key is missing or the shapes do not tell
    */
   static UViTConfig config(SequencedMap<String, Shape> keys) {
-    return new UViTShapes(keys).config();
+    return new UViTShapes(new KeyShapes(keys, "a U-ViT")).config();
   }
 
   private UViTConfig config() {
-    var kernel = shape("patch_embed.proj.weight", 4);
+    var kernel = keys.shape("patch_embed.proj.weight", 4);
     int d = kernel.dim(0);
     int channels = kernel.dim(1);
     int patch = kernel.dim(2);
-    int depth = 2 * blocks();
-    int labels = any("label_emb.") ? shape("label_emb.weight", 2).dim(0) : 0;
-    int clipDim = any("context_embed.") ? shape("context_embed.weight", 2).dim(1) : 0;
+    int depth = 2 * keys.blocks("in_blocks.");
+    int labels = keys.any("label_emb.") ? keys.shape("label_emb.weight", 2).dim(0) : 0;
+    int clipDim = keys.any("context_embed.") ? keys.shape("context_embed.weight", 2).dim(1) : 0;
     int clipTokens = clipDim > 0 ? CLIP_TOKENS : 0;
     int extras = 1 + (labels > 0 ? 1 : clipTokens);
     int side = (int) Math.min(Integer.MAX_VALUE, (long) grid(extras, clipDim > 0) * patch);
@@ -43,7 +42,7 @@ final class UViTShapes {
           "a U-ViT of depth %d and width %d is no published size, and the shapes do not tell its heads; give --config with a file such as %s"
               .formatted(depth, d, example(side, patch, channels, d, depth, labels, clipDim)));
     }
-    int hidden = shape("mid_block.mlp.fc1.weight", 2).dim(0);
+    int hidden = keys.shape("mid_block.mlp.fc1.weight", 2).dim(0);
     double ratio = (double) hidden / d;
     if ((int) (d * ratio) < hidden) {
       ratio = Math.nextUp(ratio); // the configuration rounds down
@@ -56,41 +55,19 @@ final class UViTShapes {
         depth,
         heads,
         ratio,
-        keys.keySet().stream().anyMatch(key -> key.endsWith(".attn.qkv.bias")),
-        any("time_embed."),
+        keys.keys().keySet().stream().anyMatch(key -> key.endsWith(".attn.qkv.bias")),
+        keys.any("time_embed."),
         labels,
         UViTFamily.nullClass(labels, channels),
         clipDim,
         clipTokens,
-        any("final_layer."),
+        keys.any("final_layer."),
         side);
-  }
-
-  private boolean any(String prefix) {
-    return keys.keySet().stream().anyMatch(key -> key.startsWith(prefix));
-  }
-
-  /**
-   * How many blocks go down: one more than the highest number, so that a block that lacks tensors
-   * is told by them.
-   */
-  private int blocks() {
-    int blocks = 0;
-    for (var key : keys.keySet()) {
-      int end = key.indexOf('.', IN_BLOCKS.length());
-      if (key.startsWith(IN_BLOCKS) && end > 0 && end - IN_BLOCKS.length() < 5) {
-        var number = key.substring(IN_BLOCKS.length(), end);
-        if (number.chars().allMatch(c -> c >= '0' && c <= '9') && !number.isEmpty()) {
-          blocks = Math.max(blocks, Integer.parseInt(number) + 1);
-        }
-      }
-    }
-    return blocks;
   }
 
   /** Patches along one axis. */
   private int grid(int extras, boolean text) {
-    int tokens = shape("pos_embed", 3).dim(1);
+    int tokens = keys.shape("pos_embed", 3).dim(1);
     int grid = squareRoot(tokens - extras);
     if (grid > 0) {
       return grid;
@@ -118,17 +95,5 @@ final class UViTShapes {
             : "\"num_classes\": %d".formatted(labels > 0 ? labels : -1);
     return "{\"model\": \"%s\", \"img_size\": %d, \"patch_size\": %d, \"in_chans\": %d, \"embed_dim\": %d, \"depth\": %d, \"num_heads\": …, %s}"
         .formatted(clipDim > 0 ? "uvit-t2i" : "uvit", side, patch, channels, d, depth, what);
-  }
-
-  private Shape shape(String key, int rank) {
-    var shape = keys.get(key);
-    if (shape == null) {
-      throw new ParameterException("tensor " + key + " is missing; a U-ViT has it");
-    }
-    if (shape.rank() != rank || shape.size() == 0) {
-      throw new ParameterException(
-          "tensor " + key + " is " + shape + ", expected " + rank + " axes");
-    }
-    return shape;
   }
 }
