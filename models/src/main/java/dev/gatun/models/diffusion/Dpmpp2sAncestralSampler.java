@@ -12,7 +12,8 @@ import java.util.Objects;
  * @param sigmas the noise levels
  * @param ancestral how steps are split
  */
-public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral) implements Sampler {
+public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral)
+    implements Sampler {
   public Dpmpp2sAncestralSampler {
     Objects.requireNonNull(sigmas, "sigmas");
     Objects.requireNonNull(ancestral, "ancestral");

@@ -17,7 +17,8 @@ import java.util.Objects;
  * @param brownian whether the noises of a step belong together as they should; else they are
  *     independent
  */
-public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean brownian) implements Sampler {
+public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean brownian)
+    implements Sampler {
   public DpmppSdeSampler {
     Objects.requireNonNull(sigmas, "sigmas");
     Objects.requireNonNull(ancestral, "ancestral");

