@@ -36,7 +36,6 @@ public record Dpm2Sampler(SigmaSchedule sigmas, Churn churn) implements Sampler 
     int steps = sigmas.steps();
     try (var run =
         Run.inSigmaSpace("dpm2", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var d = run.take();

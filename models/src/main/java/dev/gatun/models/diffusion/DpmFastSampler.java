@@ -44,7 +44,6 @@ public record DpmFastSampler(double sigmaMin, double sigmaMax, int evaluations, 
     int steps = evaluations / 3 + 1;
     try (var run =
         Run.inSigmaSpace("dpm-fast", sigmaMax, denoiser, x, noise, backend, workspace, listener)) {
-
       var ve = new VeSteps(run);
       var x0 = run.take();
       var n = run.take();

@@ -38,7 +38,6 @@ public record Dpmpp2mSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boole
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-2m-sde", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       double eta = ancestral.eta();
       var n = run.take();
       var x0 = run.take();

@@ -37,7 +37,6 @@ public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral)
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-2s-a", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var middle = run.take();

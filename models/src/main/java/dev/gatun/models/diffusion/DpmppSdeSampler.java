@@ -42,7 +42,6 @@ public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-sde", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var fresh = run.take();

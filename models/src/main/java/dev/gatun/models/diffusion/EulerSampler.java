@@ -45,7 +45,6 @@ public record EulerSampler(SigmaSchedule sigmas, Churn churn) implements Sampler
             backend,
             workspace,
             listener)) {
-
       var x0 = run.take();
       var n = run.take();
       for (int i = 0; i < steps; i++) {

@@ -44,7 +44,6 @@ public record HeunSampler(SigmaSchedule sigmas, Churn churn) implements Sampler 
             backend,
             workspace,
             listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var d = run.take();

@@ -37,7 +37,6 @@ public record LmsSampler(SigmaSchedule sigmas, int order) implements Sampler {
     int steps = sigmas.steps();
     try (var run =
         Run.inSigmaSpace("lms", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var slopes = new Tensor[order]; // the newest first
       for (int j = 0; j < order; j++) {
