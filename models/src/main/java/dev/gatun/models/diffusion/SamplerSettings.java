@@ -52,14 +52,12 @@ public record SamplerSettings(
 
   /** All defaults, without a correction of the image. */
   public static SamplerSettings steps(int steps) {
-    return new SamplerSettings(
-        steps, null, Churn.NONE, X0Correction.none(), 0, null, null, null);
+    return new SamplerSettings(steps, null, Churn.NONE, X0Correction.none(), 0, null, null, null);
   }
 
   /** With this much noise. */
   public SamplerSettings withEta(double value) {
-    return new SamplerSettings(
-        steps, value, churn, correction, order, spacing, levels, respacing);
+    return new SamplerSettings(steps, value, churn, correction, order, spacing, levels, respacing);
   }
 
   /** With churn. */

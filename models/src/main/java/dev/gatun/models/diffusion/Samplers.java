@@ -117,8 +117,7 @@ public final class Samplers {
     var entry = entry(name);
     requireOptions(entry, settings);
     return switch (entry.name()) {
-      case "ddpm", "ddim", "ddim-reverse" ->
-          unwrapped(ofSteps(entry.name(), process, settings));
+      case "ddpm", "ddim", "ddim-reverse" -> unwrapped(ofSteps(entry.name(), process, settings));
       case "em-sde", "em-ode" -> {
         var curve = new OnCurve(entry.name(), process, settings);
         yield unwrapped(curve.eulerMaruyama(entry.name().equals("em-sde")));
@@ -192,8 +191,7 @@ public final class Samplers {
     var schedule = training.respace(respacing(name, settings, training.steps()));
     return switch (name) {
       case "ddpm" -> new DdpmSampler(schedule, prediction, variance, settings.correction());
-      case "ddim" ->
-          new DdimSampler(schedule, prediction, settings.correction(), eta(settings, 0));
+      case "ddim" -> new DdimSampler(schedule, prediction, settings.correction(), eta(settings, 0));
       default ->
           // the last step would leave only the noise of that step: the authors leave it out
           new DdimReverse(
@@ -289,7 +287,8 @@ public final class Samplers {
   // ----------------------------------------------------------------------------------------
   // in σ-space
 
-  private static Sampling inSigmaSpace(String name, DiffusionProcess process, SamplerSettings settings) {
+  private static Sampling inSigmaSpace(
+      String name, DiffusionProcess process, SamplerSettings settings) {
     var range = SigmaRange.of(process);
     var ancestral = new Ancestral(eta(settings, 1), 1);
     var churn = settings.churn();

@@ -28,8 +28,7 @@ record SigmaRange(double least, double most) {
   /** As a sampler with these settings takes them. */
   SigmaSchedule levels(DiffusionProcess process, SamplerSettings settings) {
     int steps = settings.steps();
-    var levels =
-        settings.levels() == null ? SamplerSettings.Levels.KARRAS : settings.levels();
+    var levels = settings.levels() == null ? SamplerSettings.Levels.KARRAS : settings.levels();
     return switch (levels) {
       case KARRAS -> SigmaSchedule.karras(steps, least, most, 7);
       case EXPONENTIAL -> SigmaSchedule.exponential(steps, least, most);

@@ -54,21 +54,26 @@ final class GaussianWorld implements Denoiser {
   public void predict(Tensor x, double t, Tensor out) {
     double alpha = alphaOfTime.applyAsDouble(t);
     double sigma = sigmaOfTime.applyAsDouble(t);
-    for (int i = 0; i < x.shape().size(); i++) {
-      double value = x.getFloat(i);
-      double x0 = expectation(value, alpha, sigma);
-      double epsilon = (value - alpha * x0) / sigma;
-      out.setFloat(
-          i,
-          (float)
-              switch (prediction) {
-                case EPSILON -> epsilon;
-                case X_0 -> x0;
-                case V -> alpha * epsilon - sigma * x0;
-                case SCORE -> -epsilon / sigma;
-                case PREVIOUS_X -> throw new IllegalStateException();
-              });
+    // every form of the prediction is linear in x
+    double at0 = said(0, alpha, sigma);
+    double slope = said(1, alpha, sigma) - at0;
+    float[] values = x.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) (at0 + slope * values[i]);
     }
+    out.setFloats(values);
+  }
+
+  private double said(double x, double alpha, double sigma) {
+    double x0 = expectation(x, alpha, sigma);
+    double epsilon = (x - alpha * x0) / sigma;
+    return switch (prediction) {
+      case EPSILON -> epsilon;
+      case X_0 -> x0;
+      case V -> alpha * epsilon - sigma * x0;
+      case SCORE -> -epsilon / sigma;
+      case PREVIOUS_X -> throw new IllegalStateException();
+    };
   }
 
   @Override
@@ -82,9 +87,11 @@ final class GaussianWorld implements Denoiser {
     double sigma = sigmaOfTime.applyAsDouble(t);
     double gain = gain(alpha, sigma);
     double spread = VARIANCE - gain * alpha * VARIANCE + ERROR;
-    for (int i = 0; i < x.shape().size(); i++) {
-      double error = OBSERVED - expectation(x.getFloat(i), alpha, sigma);
-      out.setFloat(i, (float) (error / spread * gain));
+    float[] values = x.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      double error = OBSERVED - expectation(values[i], alpha, sigma);
+      values[i] = (float) (error / spread * gain);
     }
+    out.setFloats(values);
   }
 }

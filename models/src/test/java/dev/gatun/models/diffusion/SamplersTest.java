@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
@@ -42,11 +43,19 @@ class SamplersTest {
   }
 
   static Stream<Arguments> namesAndProcesses() {
+    return pairs("adm", "uvit", "uvit-v", "vp", "vp-image", "cosine", "edm", "edm-iddpm");
+  }
+
+  static Stream<Arguments> guided() {
+    return pairs("adm", "vp-image", "edm");
+  }
+
+  private static Stream<Arguments> pairs(String... processes) {
     return names().stream()
         .filter(name -> !name.equals("ddim-reverse"))
         .flatMap(
             name ->
-                Stream.of("adm", "uvit", "uvit-v", "vp", "vp-image", "cosine", "edm", "edm-iddpm")
+                Stream.of(processes)
                     .filter(process -> !process.startsWith("edm") || isInSigmaSpace(name))
                     .map(process -> Arguments.of(name, process)));
   }
@@ -136,12 +145,14 @@ class SamplersTest {
     @Override
     public void predict(Tensor x, double t, Tensor out) {
       double sigma = Math.exp(4 * t);
-      try (var unscaled = unscaled(x, sigma)) {
+      try (var unscaled = scaled(1 / EDM.in(sigma), x)) {
         world().predict(unscaled, sigma, out);
-        for (int i = 0; i < x.shape().size(); i++) {
-          double f = (out.getFloat(i) - EDM.skip(sigma) * unscaled.getFloat(i)) / EDM.out(sigma);
-          out.setFloat(i, (float) f);
+        float[] d = out.toFloats();
+        float[] values = unscaled.toFloats();
+        for (int i = 0; i < d.length; i++) {
+          d[i] = (float) ((d[i] - EDM.skip(sigma) * values[i]) / EDM.out(sigma));
         }
+        out.setFloats(d);
       }
     }
 
@@ -153,21 +164,21 @@ class SamplersTest {
       }
       return (x, t, out) -> {
         double sigma = Math.exp(4 * t);
-        try (var unscaled = unscaled(x, sigma)) {
+        try (var unscaled = scaled(1 / EDM.in(sigma), x)) {
           world().guidance().at(unscaled, sigma, out);
         }
-        for (int i = 0; i < x.shape().size(); i++) {
-          out.setFloat(i, (float) (out.getFloat(i) / EDM.in(sigma)));
+        try (var g = scaled(1 / EDM.in(sigma), out)) {
+          out.setFloats(g.toFloats());
         }
       };
     }
 
-    private static Tensor unscaled(Tensor x, double sigma) {
-      var unscaled = Tensor.allocate(DType.F32, x.shape());
-      for (int i = 0; i < x.shape().size(); i++) {
-        unscaled.setFloat(i, (float) (x.getFloat(i) / EDM.in(sigma)));
+    private static Tensor scaled(double factor, Tensor x) {
+      float[] values = x.toFloats();
+      for (int i = 0; i < values.length; i++) {
+        values[i] *= (float) factor;
       }
-      return unscaled;
+      return Tensor.of(x.shape(), values);
     }
   }
 
@@ -178,7 +189,7 @@ class SamplersTest {
   }
 
   @ParameterizedTest
-  @MethodSource("namesAndProcesses")
+  @MethodSource("guided")
   void followsAClassifier(String name, String process) throws InterruptedException {
     distribution(name, process, true, GaussianWorld.GUIDED_MEAN, GaussianWorld.GUIDED_VARIANCE);
   }
@@ -187,7 +198,7 @@ class SamplersTest {
       String name, String process, boolean guided, double mean, double variance)
       throws InterruptedException {
     var sampling = Samplers.of(name, process(process), SamplerSettings.steps(steps(name)));
-    try (var x = backend.allocate(DType.F32, Shape.of(1, 24, 24, 3))) {
+    try (var x = backend.allocate(DType.F32, Shape.of(1, 20, 20, 3))) {
       var noise = Noise.torch(SEED, backend);
       noise.next(x);
       var denoiser = sampling.denoiser(network(process, 3, guided), 3, backend, workspace);
@@ -203,7 +214,7 @@ class SamplersTest {
         squares += square(value - found);
       }
       double deviation = Math.sqrt(squares / values.length);
-      assertEquals(mean, found, 0.03, "mean, seed 5");
+      assertEquals(mean, found, 0.05, "mean, seed 5");
       assertEquals(Math.sqrt(variance), deviation, 0.03, "deviation, seed 5");
     }
   }
@@ -218,7 +229,7 @@ class SamplersTest {
 
   /** By default an adaptive sampler takes an error of 5 percent a step for none. */
   private static Sampler accurate(Sampler sampler) {
-    var tolerance = new DpmSolverAdaptive.Tolerance(0.0005, 0.002, 0.05, 0.81);
+    var tolerance = new DpmSolverAdaptive.Tolerance(0.001, 0.005, 0.05, 0.81);
     return switch (sampler) {
       case DpmAdaptiveSampler(double least, double most, int order, _, Ancestral ancestral) ->
           new DpmAdaptiveSampler(least, most, order, tolerance, ancestral);
@@ -232,7 +243,9 @@ class SamplersTest {
   @MethodSource("names")
   void allocatesNothingAfterTheFirstStep(String name) throws InterruptedException {
     // each array or tensor of this batch would be 6 KiB or more
-    var sampling = Samplers.of(name, process("adm"), SamplerSettings.steps(STEPS));
+    var settings =
+        SamplerSettings.steps(STEPS).with(new X0Correction.DynamicThresholding(0.9, 0.6));
+    var sampling = Samplers.of(name, process("adm"), settings);
     try (var x = backend.allocate(DType.F32, Shape.of(2, 16, 16, 3))) {
       var noise = Noise.perImage(SEED, 0, backend);
       noise.next(x);
@@ -316,6 +329,27 @@ class SamplersTest {
 
   @ParameterizedTest
   @MethodSource("names")
+  void backendsAgree(String name) throws InterruptedException {
+    var sampling = Samplers.of(name, process("vp"), SamplerSettings.steps(STEPS));
+    var network = network("vp", 3, true);
+    var results = new ArrayList<float[]>();
+    try (var cpu = Backend.open(Device.CPU, "cpu", 2)) {
+      for (var computing : List.of(backend, cpu)) {
+        try (var space = computing.workspace();
+            var x = computing.allocate(DType.F32, Shape.of(2, 3, 5, 3))) {
+          var noise = Noise.torch(SEED, computing);
+          noise.next(x);
+          var denoiser = sampling.denoiser(network, 3, computing, space);
+          sampling.sampler().sample(denoiser, x, noise, computing, space, null);
+          results.add(x.toFloats());
+        }
+      }
+    }
+    assertArrayEquals(results.get(0), results.get(1), 1e-3f, "seed 5");
+  }
+
+  @ParameterizedTest
+  @MethodSource("names")
   void stopsBetweenStepsWhenInterrupted(String name) throws InterruptedException {
     var sampling = Samplers.of(name, process("vp"), SamplerSettings.steps(STEPS));
     var told = new ArrayList<Integer>();
@@ -382,8 +416,7 @@ class SamplersTest {
     Samplers.of("ddpm", previous, settings);
     for (var name : List.of("dpm-solver++", "em-sde", "euler")) {
       var error =
-          assertThrows(
-              IllegalArgumentException.class, () -> Samplers.of(name, previous, settings));
+          assertThrows(IllegalArgumentException.class, () -> Samplers.of(name, previous, settings));
       assertTrue(error.getMessage().contains("only ddpm and ddim can use"), error.getMessage());
     }
     assertThrows(IllegalArgumentException.class, () -> SamplerSettings.steps(0));
