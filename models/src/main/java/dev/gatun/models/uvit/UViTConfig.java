@@ -93,6 +93,12 @@ public record UViTConfig(
           "img_size %d with patch_size %d makes more than %d tokens"
               .formatted(Math.max(inputSize, trainedSize), patchSize, MAX_EXTENT));
     }
+    long extras = 2L + clipTokens;
+    if ((extras + most * most) * embedDim > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "%d tokens of embed_dim %d are more numbers than one sequence may have"
+              .formatted(extras + most * most, embedDim));
+    }
   }
 
   private static void within(String name, int value, int least, int most) {

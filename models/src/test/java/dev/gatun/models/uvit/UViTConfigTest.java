@@ -218,6 +218,7 @@ class UViTConfigTest {
         "'depth': '6'|'depth' is a string",
         "'img_size': 17|img_size 17 is not a multiple of patch_size 4",
         "'img_size': 65536|makes more than 65536 tokens",
+        "'img_size': 1024, 'embed_dim': 65536, 'num_heads': 1|65538 tokens of embed_dim 65536",
         "'img_size': 2147483647|img_size is 2147483647",
         "'patch_size': 0|patch_size is 0",
         "'in_chans': 60000, 'patch_size': 16|makes a patch of more than 1048576 numbers",
