@@ -88,13 +88,7 @@ public record SamplingDefaults(
     }
     boolean latent = space.equals("latent");
     int trainSteps = bounded(json, "steps", 1000, 1, MAX_TRAIN_STEPS);
-    int nullClass =
-        bounded(
-            json,
-            "null_class",
-            config.nullClass(),
-            -1,
-            config.labels() - 1);
+    int nullClass = bounded(json, "null_class", config.nullClass(), -1, config.labels() - 1);
     double guidance = json.number("guidance", 1);
     if (Math.abs(guidance) > ImageRequest.MAX_GUIDANCE) {
       throw new JsonException(
