@@ -59,6 +59,12 @@ public record KeyShapes(SequencedMap<String, Shape> keys, String network) {
     return blocks;
   }
 
+  /** The ratio of two widths which, multiplied by the first and rounded down, gives the second. */
+  public static double ratio(int width, int hidden) {
+    double ratio = (double) hidden / width;
+    return (int) (width * ratio) < hidden ? Math.nextUp(ratio) : ratio;
+  }
+
   private static int digit(String key, int at) {
     char c = key.charAt(at);
     return c >= '0' && c <= '9' ? c - '0' : -1;

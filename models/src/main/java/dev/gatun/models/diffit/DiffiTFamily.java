@@ -1,5 +1,6 @@
 package dev.gatun.models.diffit;
 
+import dev.gatun.models.KeyShapes;
 import dev.gatun.models.Network;
 import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily;
@@ -11,14 +12,12 @@ import dev.gatun.runtime.Shape;
 import java.util.List;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.regex.Pattern;
 
 /**
  * The latent DiffiT. Its shapes tell everything: the bias tables have a column for each head, and a
  * row for each offset in the grid.
  */
 public final class DiffiTFamily implements NetworkFamily {
-  private static final Pattern BLOCK = Pattern.compile("blocks\\.(\\d{1,6})\\..+");
   private static final String BIAS = "blocks.0.attn.relative_position_bias_table";
 
   /** The family; it has no state. */
@@ -37,20 +36,21 @@ public final class DiffiTFamily implements NetworkFamily {
 
   @Override
   public DiffiTLatentConfig infer(SequencedMap<String, Shape> keys, Hints hints) {
-    var kernel = OriginalLayout.shape(keys, "x_embedder.proj.weight", 4);
+    var shapes = new KeyShapes(keys, "a DiffiT");
+    var kernel = shapes.shape("x_embedder.proj.weight", 4);
     int d = kernel.dim(0);
     int channels = kernel.dim(1);
     int patch = kernel.dim(2);
-    var bias = OriginalLayout.shape(keys, BIAS, 2);
+    var bias = shapes.shape(BIAS, 2);
     int grid = RelativeBias.side(bias.dim(0));
     if (grid == 0) {
       throw new ParameterException(
           "tensor %s is %s, expected (2·grid - 1)² rows, one for each offset"
               .formatted(BIAS, bias));
     }
-    int hidden = OriginalLayout.shape(keys, "blocks.0.mlp.fc1.weight", 2).dim(0);
-    int labels = OriginalLayout.shape(keys, "y_embedder.embedding_table.weight", 2).dim(0);
-    int out = OriginalLayout.shape(keys, "final_layer.linear.weight", 2).dim(0);
+    int hidden = shapes.shape("blocks.0.mlp.fc1.weight", 2).dim(0);
+    int labels = shapes.shape("y_embedder.embedding_table.weight", 2).dim(0);
+    int out = shapes.shape("final_layer.linear.weight", 2).dim(0);
     if (labels < 2) {
       throw new ParameterException(
           "tensor y_embedder.embedding_table.weight has " + labels + " rows, expected 2 or more");
@@ -60,25 +60,13 @@ public final class DiffiTFamily implements NetworkFamily {
         patch,
         channels,
         d,
-        depth(keys),
+        shapes.blocks("blocks."),
         bias.dim(1),
-        OriginalLayout.ratio(hidden, d),
+        KeyShapes.ratio(d, hidden),
         labels - 1,
         true,
         out == 2L * patch * patch * channels,
         Math.multiplyExact(grid, patch));
-  }
-
-  /** One more than the largest number of a block, so that a missing tensor is just that. */
-  private static int depth(SequencedMap<String, Shape> keys) {
-    int depth = 0;
-    for (var key : keys.keySet()) {
-      var block = BLOCK.matcher(key);
-      if (block.matches()) {
-        depth = Math.max(depth, Integer.parseInt(block.group(1)) + 1);
-      }
-    }
-    return depth;
   }
 
   /**

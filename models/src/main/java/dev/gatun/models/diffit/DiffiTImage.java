@@ -50,8 +50,7 @@ public final class DiffiTImage implements DiffusionNetwork {
       int d = config.timeDim();
       int groups = DiffiTImageConfig.groups(channels);
       stem = new Conv2d(weights, "stem", config.inChannels(), channels, 3);
-      timeMlp =
-          new TimestepEmbedding(weights, "time_mlp.0", "time_mlp.2", config.frequencies(), d);
+      timeMlp = new TimestepEmbedding(weights, "time_mlp.0", "time_mlp.2", config.frequencies(), d);
       labels =
           config.numClasses() == 0
               ? null

@@ -56,8 +56,10 @@ public record DiffiTImageConfig(
 
   static final float GROUP_EPS = 1e-5f;
 
+  /** More than these are a broken description. */
+  static final int MAX_STAGES = 12;
+
   private static final int MAX_SIZE = 1 << 12;
-  private static final int MAX_STAGES = 12;
   private static final int MAX_WINDOW = 256;
 
   public DiffiTImageConfig {
@@ -135,10 +137,10 @@ public record DiffiTImageConfig(
   }
 
   /**
-   * The networks of the paper, {@code DiffiT-CIFAR10} and {@code DiffiT-FFHQ64}, by name. No weights
-   * of them were ever published, so these are untested against any: channels, windows, and blocks
-   * (of its two contradictory tables, appendix H.1) are the paper's; the number of heads and the
-   * channels for CIFAR-10, where it gives none, are guesses.
+   * The networks of the paper, {@code DiffiT-CIFAR10} and {@code DiffiT-FFHQ64}, by name. No
+   * weights of them were ever published, so these are untested against any: channels, windows, and
+   * blocks (of its two contradictory tables, appendix H.1) are the paper's; the number of heads and
+   * the channels for CIFAR-10, where it gives none, are guesses.
    */
   public static Optional<DiffiTImageConfig> preset(String name) {
     return switch (name.toUpperCase(Locale.ROOT)) {

@@ -1,5 +1,6 @@
 package dev.gatun.models.diffit;
 
+import dev.gatun.models.KeyShapes;
 import dev.gatun.models.Network;
 import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily;
@@ -19,7 +20,6 @@ import java.util.SequencedMap;
 /** The U-shaped DiffiT of images. */
 public final class DiffiTImageFamily implements NetworkFamily {
   private static final String BIAS = "encoder.%d.0.attn.relative_position_bias_table";
-  private static final int MAX_STAGES = 12;
 
   /** The family; it has no state. */
   public DiffiTImageFamily() {}
@@ -51,34 +51,30 @@ public final class DiffiTImageFamily implements NetworkFamily {
     throw new ParameterException(
         "the shapes of a DiffiT of images tell neither the size of the images nor how it was"
             + " trained; give --config with a file such as "
-            + description(keys));
+            + description(new KeyShapes(keys, "a DiffiT of images")));
   }
 
   /** What the shapes tell, as a description to be completed. */
-  private static String description(SequencedMap<String, Shape> keys) {
+  private static String description(KeyShapes shapes) {
     var dims = new ArrayList<Integer>();
     var depths = new ArrayList<Integer>();
     var heads = new ArrayList<Integer>();
     int window = 0;
-    for (int s = 0; s == 0 || s < MAX_STAGES && keys.containsKey(BIAS.formatted(s)); s++) {
+    int stages = Math.min(DiffiTImageConfig.MAX_STAGES, shapes.blocks("encoder."));
+    for (int s = 0; s < stages; s++) {
       var key = BIAS.formatted(s);
-      var bias = OriginalLayout.shape(keys, key, 2);
-      dims.add(OriginalLayout.shape(keys, "encoder." + s + ".0.conv.weight", 4).dim(0));
-      int depth = 1;
-      while (keys.containsKey("encoder." + s + "." + depth + ".conv.weight")) {
-        depth++;
-      }
-      depths.add(depth);
+      var bias = shapes.shape(key, 2);
+      dims.add(shapes.shape("encoder." + s + ".0.conv.weight", 4).dim(0));
+      depths.add(shapes.blocks("encoder." + s + "."));
       heads.add(bias.dim(1));
       window = Math.max(window, RelativeBias.side(bias.dim(0)));
     }
-    var labels = keys.get("label_emb.weight");
-    int in = OriginalLayout.shape(keys, "stem.weight", 4).dim(1);
-    int out = OriginalLayout.shape(keys, "head.weight", 4).dim(0);
-    var time = OriginalLayout.shape(keys, "time_mlp.0.weight", 2);
-    return "{\"model\": \"diffit-image\", \"img_size\": …, \"in_channels\": %d, "
-            .formatted(in)
-        + "\"num_classes\": %d, ".formatted(labels == null ? 0 : labels.dim(0) - 1)
+    int classes = shapes.any("label_emb.") ? shapes.shape("label_emb.weight", 2).dim(0) - 1 : 0;
+    int in = shapes.shape("stem.weight", 4).dim(1);
+    int out = shapes.shape("head.weight", 4).dim(0);
+    var time = shapes.shape("time_mlp.0.weight", 2);
+    return "{\"model\": \"diffit-image\", \"img_size\": …, \"in_channels\": %d, ".formatted(in)
+        + "\"num_classes\": %d, ".formatted(classes)
         + "\"dims\": %s, \"depths\": %s, \"heads\": %s, ".formatted(dims, depths, heads)
         + "\"window\": %d, \"learn_sigma\": %b, ".formatted(window, out == 2L * in)
         + "\"time_dim\": %d, \"time_embed_dim\": %d}".formatted(time.dim(0), time.dim(1));

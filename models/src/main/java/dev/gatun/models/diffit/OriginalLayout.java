@@ -2,7 +2,6 @@ package dev.gatun.models.diffit;
 
 import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily.Layout;
-import dev.gatun.models.ParameterException;
 import dev.gatun.models.Parameters;
 import dev.gatun.runtime.Shape;
 import java.util.LinkedHashMap;
@@ -46,28 +45,5 @@ final class OriginalLayout implements Layout {
   @Override
   public boolean optional(String key) {
     return key.endsWith(INDEX) || key.equals("pos_embed");
-  }
-
-  /**
-   * A shape that a configuration is read off.
-   *
-   * @throws ParameterException if the tensor is missing or has another rank
-   */
-  static Shape shape(SequencedMap<String, Shape> keys, String key, int rank) {
-    var shape = keys.get(key);
-    if (shape == null) {
-      throw new ParameterException("tensor " + key + " is missing; a DiffiT has it");
-    }
-    if (shape.rank() != rank || shape.size() == 0) {
-      throw new ParameterException(
-          "tensor " + key + " is " + shape + ", expected " + rank + " axes");
-    }
-    return shape;
-  }
-
-  /** The ratio of an MLP's hidden width to its width, which multiplied and rounded down gives it. */
-  static double ratio(int hidden, int width) {
-    double ratio = (double) hidden / width;
-    return (int) (width * ratio) < hidden ? Math.nextUp(ratio) : ratio;
   }
 }

@@ -7,8 +7,7 @@ import dev.gatun.runtime.Tensor;
 
 /**
  * The table of a relative position bias, one number for each head and offset between two tokens of
- * a window (Liu et al., "Swin Transformer", 2021). Files hold it as {@code [(2·side - 1)²,
- * heads]}.
+ * a window (Liu et al., "Swin Transformer", 2021). Files hold it as {@code [(2·side - 1)², heads]}.
  */
 final class RelativeBias {
   private RelativeBias() {}

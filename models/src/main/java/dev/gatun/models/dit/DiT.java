@@ -48,8 +48,7 @@ public final class DiT implements DiffusionNetwork {
       xEmbedder = new PatchEmbed(weights, "x_embedder", config.inChannels(), config.patchSize(), d);
       tEmbedder = new TimestepEmbedding(weights, "t_embedder", DiTConfig.FREQUENCIES, d);
       labels = weights.tensor("y_embedder.embedding_table.weight", config.labels(), d);
-      positions =
-          GridPositions.load(weights, "pos_embed", config.trainedGrid(), config.grid(), d);
+      positions = GridPositions.load(weights, "pos_embed", config.trainedGrid(), config.grid(), d);
       for (int i = 0; i < config.depth(); i++) {
         blocks.add(new DiTBlock(weights, "blocks." + i, config));
       }

@@ -1,11 +1,11 @@
 package dev.gatun.models.dit;
 
+import dev.gatun.models.KeyShapes;
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.JsonException;
 import dev.gatun.runtime.Shape;
-import java.util.Map;
 import java.util.SequencedMap;
 
 /** Tells what DiT a state dict is from its keys and shapes, or from a description. */
@@ -87,17 +87,15 @@ public final class DiTLayouts {
    * @throws ParameterException if a key is missing or the shapes do not tell
    */
   public static DiTConfig infer(SequencedMap<String, Shape> keys, int heads, int inputSize) {
-    var kernel = shape(keys, "x_embedder.proj.weight", 4);
+    var shapes = new KeyShapes(keys, "a DiT");
+    var kernel = shapes.shape("x_embedder.proj.weight", 4);
     int d = kernel.dim(0);
     int channels = kernel.dim(1);
     int patch = kernel.dim(2);
-    int depth = 0;
-    while (keys.containsKey("blocks." + depth + ".attn.qkv.weight")) {
-      depth++;
-    }
+    int depth = shapes.blocks("blocks.");
     int side = inputSize;
     if (keys.containsKey("pos_embed")) {
-      int tokens = shape(keys, "pos_embed", 3).dim(1);
+      int tokens = shapes.shape("pos_embed", 3).dim(1);
       int grid = (int) Math.round(Math.sqrt(tokens));
       if ((long) grid * grid != tokens) {
         throw new ParameterException(
@@ -125,32 +123,17 @@ public final class DiTLayouts {
               + " \"in_channels\": %d, \"hidden_size\": %d, \"depth\": %d, \"num_heads\": …}"
                   .formatted(channels, d, depth));
     }
-    int hidden = shape(keys, "blocks.0.mlp.fc1.weight", 2).dim(0);
-    int out = shape(keys, "final_layer.linear.weight", 2).dim(0);
-    int labels = shape(keys, "y_embedder.embedding_table.weight", 2).dim(0);
+    int hidden = shapes.shape("blocks.0.mlp.fc1.weight", 2).dim(0);
+    int out = shapes.shape("final_layer.linear.weight", 2).dim(0);
+    int labels = shapes.shape("y_embedder.embedding_table.weight", 2).dim(0);
     if (labels < 2) {
       throw new ParameterException(
           "tensor y_embedder.embedding_table.weight has " + labels + " rows, expected 2 or more");
     }
     boolean learnSigma = out == 2L * patch * patch * channels;
-    double ratio = (double) hidden / d;
-    if ((int) (d * ratio) < hidden) {
-      ratio = Math.nextUp(ratio); // DiTConfig rounds down
-    }
+    double ratio = KeyShapes.ratio(d, hidden); // DiTConfig rounds down
     return new DiTConfig(
         side, patch, channels, d, depth, known, ratio, labels - 1, true, learnSigma);
-  }
-
-  private static Shape shape(Map<String, Shape> keys, String key, int rank) {
-    var shape = keys.get(key);
-    if (shape == null) {
-      throw new ParameterException("tensor " + key + " is missing; a DiT has it");
-    }
-    if (shape.rank() != rank || shape.size() == 0) {
-      throw new ParameterException(
-          "tensor " + key + " is " + shape + ", expected " + rank + " axes");
-    }
-    return shape;
   }
 
   /** Every tensor of a diffusers file of a configuration, with its shape. */

@@ -171,7 +171,8 @@ class DiffiTFormsTest {
     var latent = new DiffiTLatentConfig(8, 2, 4, 48, 2, 3, 4, 10, true, true, 8);
     for (DiffusionConfig config : List.of(image, latent)) {
       try (var backend = Backend.open(Device.CPU, "cpu", 2);
-          var network = Goldens.family(config.model()).load(config, new RandomParameters(), backend);
+          var network =
+              Goldens.family(config.model()).load(config, new RandomParameters(), backend);
           var trial = network.trial(3)) {
         trial.run();
         trial.run();

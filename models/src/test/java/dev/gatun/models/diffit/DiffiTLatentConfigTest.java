@@ -115,7 +115,7 @@ class DiffiTLatentConfigTest {
     inferred("x_embedder.proj.weight", "1152, 4, 2", "is [1152, 4, 2], expected 4 axes");
     inferred("x_embedder.proj.weight", "1154, 4, 2, 2", "hidden_size 1154 is not a multiple");
     inferred("y_embedder.embedding_table.weight", "1, 1152", "has 1 rows");
-    inferred("blocks.999999.mlp.fc1.bias", "4608", "depth is 1000000, expected 1 to 1000");
+    inferred("blocks.99999.mlp.fc1.bias", "4608", "depth is 100000, expected 1 to 1000");
   }
 
   private void inferred(String key, String dims, String... facts) throws IOException {
