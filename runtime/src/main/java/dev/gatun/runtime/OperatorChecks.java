@@ -207,8 +207,7 @@ public final class OperatorChecks {
     Checks.rank(operator, "q", q, 3);
     Checks.rank(operator, "k", k, 3);
     if (q.dim(2) % spec.heads() != 0) {
-      throw Checks.shape(
-          operator, "q", q, "a last extent that " + spec.heads() + " heads divide");
+      throw Checks.shape(operator, "q", q, "a last extent that " + spec.heads() + " heads divide");
     }
     if (k.dim(0) != q.dim(0) || k.dim(2) != q.dim(2)) {
       throw Checks.shape(operator, "k", k, "[" + q.dim(0) + ", Lk, " + q.dim(2) + "]");

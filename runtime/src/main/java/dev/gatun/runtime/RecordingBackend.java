@@ -21,14 +21,14 @@ package dev.gatun.runtime;
  * is recorded. A pass like the one before allocates nothing.
  *
  * <p>Recorded are {@code linear} (without gate), {@code conv2d}, {@code attention} (without
- * windows), {@code groupNorm}, {@code activate}, {@code add}, {@code addPerSample}, {@code combine},
- * {@code multiplyAdd} by a constant factor, {@code copy}, {@code patchify}, {@code unpatchify},
- * {@code toChannelsLast}, {@code toChannelsFirst}, {@code upsampleNearest}, {@code averagePool} and
- * {@code meanOfPositions}, where what modulates (shift, scale, a y that is repeated over rows) does
- * not depend on the input. Another operator on what depends on the input throws {@link
- * UnsupportedOperationException} and computes nothing; on anything else, every operator is passed
- * on as it is. A result that depends on the input must lie in memory from {@link #allocate}, or
- * {@link IllegalArgumentException} is thrown.
+ * windows), {@code groupNorm}, {@code activate}, {@code add}, {@code addPerSample}, {@code
+ * combine}, {@code multiplyAdd} by a constant factor, {@code copy}, {@code patchify}, {@code
+ * unpatchify}, {@code toChannelsLast}, {@code toChannelsFirst}, {@code upsampleNearest}, {@code
+ * averagePool} and {@code meanOfPositions}, where what modulates (shift, scale, a y that is
+ * repeated over rows) does not depend on the input. Another operator on what depends on the input
+ * throws {@link UnsupportedOperationException} and computes nothing; on anything else, every
+ * operator is passed on as it is. A result that depends on the input must lie in memory from {@link
+ * #allocate}, or {@link IllegalArgumentException} is thrown.
  *
  * <p>Between {@link #watch} and {@link #backward}, tensors must be written by operators of the
  * recorder alone, and the parameters of layers must stay the same until {@link #clear}.

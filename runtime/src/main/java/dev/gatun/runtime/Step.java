@@ -280,8 +280,7 @@ abstract sealed class Step {
       var g = out.adjoint();
       boolean stays = x.isIn(out);
       var dx = stays ? g : tape.take(g);
-      backend.groupNormGradient(
-          input, groups, gamma, beta, shift, scale, eps, activation, g, dx);
+      backend.groupNormGradient(input, groups, gamma, beta, shift, scale, eps, activation, g, dx);
       if (!stays) {
         accumulate(1, dx, x);
         keep(0);

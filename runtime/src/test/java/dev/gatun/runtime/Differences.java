@@ -45,8 +45,7 @@ final class Differences {
           Math.abs(expected[i] - found) <= allowed,
           () ->
               "%s, element %d, seed %d: expected %g within %g, found %g"
-                  .formatted(
-                      what, index, TestTensors.SEED, expected[index], allowed, found));
+                  .formatted(what, index, TestTensors.SEED, expected[index], allowed, found));
     }
   }
 

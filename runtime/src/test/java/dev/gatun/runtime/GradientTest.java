@@ -211,7 +211,8 @@ class GradientTest {
           tensors.view(q), k, tensors.view(v), spec, tensors.view(dOut), dq, dk, dv);
       var what = "attentionGradient of %d to %d, size %d, %s".formatted(queries, keys, size, spec);
       double tolerance = 4e-6 * Math.sqrt(Math.max(Math.max(queries, keys), size));
-      if (keys > 1) { // else the weight is 1 whatever q and k are, and there is only noise
+      // With one visible key its weight is 1, whatever q and k are, and there is only noise.
+      if (keys > 1 && !(spec.causal() && queries == 1)) {
         assertClose(what + ", dq", eq, dq, tolerance);
         assertClose(what + ", dk", ek, dk, tolerance);
       }
@@ -235,8 +236,7 @@ class GradientTest {
             var scale = modulated ? tensors.random(2, 6) : null;
             var dy = tensors.random(2, 3, 2, 6);
             var dx = tensors.out(2, 3, 2, 6);
-            oracle.groupNormGradient(
-                x, 3, gamma, beta, shift, scale, 1e-5f, activation, dy, dx);
+            oracle.groupNormGradient(x, 3, gamma, beta, shift, scale, 1e-5f, activation, dy, dx);
             if (activation == Activation.RELU) {
               continue; // its corner spoils differences; the backends are held to the reference
             }
@@ -256,11 +256,13 @@ class GradientTest {
   @ParameterizedTest
   @MethodSource(BACKENDS)
   void groupNorm(Choice choice) {
-    int[][] shapes = {{2, 1, 6}, {2, 35, 32}, {1, 64, 64}, {3, 130, 96}, {2, 300, 12}, {1, 9, 2500}};
+    int[][] shapes = {
+      {2, 1, 24}, {2, 35, 32}, {1, 64, 64}, {3, 130, 96}, {2, 300, 12}, {1, 9, 2500}
+    };
     try (var oracle = TestBackends.reference();
         var backend = choice.open()) {
       for (int[] shape : shapes) {
-        for (int groups : new int[] {1, 2, shape[2] / 2}) {
+        for (int groups : new int[] {1, 2, shape[2] / 4}) {
           for (var activation : Activation.values()) {
             groupNorm(oracle, backend, shape, groups, activation);
           }
@@ -296,12 +298,10 @@ class GradientTest {
           activation,
           tensors.view(dy),
           dx);
-      var what =
-          "groupNormGradient of %s, %d groups, %s".formatted(x.shape(), groups, activation);
+      var what = "groupNormGradient of %s, %d groups, %s".formatted(x.shape(), groups, activation);
       assertClose(what, expected, dx, 2e-5);
       tensors.assertGuards(what);
-      backend.groupNormGradient(
-          x, groups, gamma, beta, shift, scale, 1e-5f, activation, dy, dy);
+      backend.groupNormGradient(x, groups, gamma, beta, shift, scale, 1e-5f, activation, dy, dy);
       assertSameBits(what + ", in place", dx, dy);
     }
   }
@@ -446,8 +446,7 @@ class GradientTest {
                   kernel,
                   Conv2dSpec.padded(2, 1),
                   tensors.out(2, 4, 4, 7)));
-      var windows =
-          AttentionSpec.of(1, 7).inWindows(new AttentionSpec.Windows(2, 2, 2), null);
+      var windows = AttentionSpec.of(1, 7).inWindows(new AttentionSpec.Windows(2, 2, 2), null);
       refused(
           "attentionGradient: the attention has windows, expected one over all tokens",
           () ->

@@ -116,7 +116,14 @@ class ReferenceMapsOracleTest {
     assertClose(
         "groupNorm",
         tensors.of(
-            Shape.of(1, 2, 4), -1f, -1f / 3, 10 - 2 * r, 20 + 3 * r, 1f / 3, 1f, 10 + 2 * r,
+            Shape.of(1, 2, 4),
+            -1f,
+            -1f / 3,
+            10 - 2 * r,
+            20 + 3 * r,
+            1f / 3,
+            1f,
+            10 + 2 * r,
             20 - 3 * r),
         out,
         1e-7);

@@ -68,7 +68,8 @@ final class Convolution implements Gemm.Rows {
     int i = row / outWidth % outHeight;
     int n = row / outWidth / outHeight;
     for (int r = 0; r < count; r++) {
-      copyWindow(n, i * spec.stride() - spec.top(), j * spec.stride() - spec.left(), k, depth, a, r);
+      copyWindow(
+          n, i * spec.stride() - spec.top(), j * spec.stride() - spec.left(), k, depth, a, r);
       if (++j == outWidth) {
         j = 0;
         if (++i == outHeight) {

@@ -30,6 +30,8 @@ final class CpuBackend implements Backend {
   private final Convolution convolution;
   private final ConvolutionGradient convolutionGradient;
   private final FlashAttention attention;
+  private final AttentionGradient attentionGradient;
+  private final GroupNormGradient groupNormGradient;
   private final LayerNorm layerNorm;
   private final Elementwise elementwise;
   private final OperatorEvent event = new OperatorEvent();
@@ -45,6 +47,8 @@ final class CpuBackend implements Backend {
     convolution = new Convolution(gemm);
     convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
+    attentionGradient = new AttentionGradient(team);
+    groupNormGradient = new GroupNormGradient(team);
     layerNorm = new LayerNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
     WarmUp.start();
@@ -307,7 +311,11 @@ final class CpuBackend implements Backend {
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    scalar.attentionGradient(q, k, v, spec, dOut, dq, dk, dv);
+    GradientChecks.attention(device(), q, k, v, spec, dOut, dq, dk, dv);
+    WarmUp.await();
+    event.begin();
+    attentionGradient.gradient(q, k, v, spec, dOut, dq, dk, dv);
+    record("attentionGradient", dq);
   }
 
   @Override
@@ -322,12 +330,19 @@ final class CpuBackend implements Backend {
       Activation activation,
       Tensor dy,
       Tensor dx) {
-    scalar.groupNormGradient(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    GradientChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    event.begin();
+    groupNormGradient.gradient(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    record("groupNormGradient", dx);
   }
 
   @Override
   public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    scalar.activateGradient(activation, x, dy, dx);
+    GradientChecks.activate(device(), activation, x, dy, dx);
+    event.begin();
+    elementwise.activateGradient(activation, x, dy, dx);
+    record("activateGradient", dx);
   }
 
   /** Ends the event of an operator; does nothing unless a recording is on. */
@@ -344,6 +359,7 @@ final class CpuBackend implements Backend {
   @Override
   public void close() {
     team.close();
+    attentionGradient.close();
     for (var buffers : scratch) {
       buffers.close();
     }

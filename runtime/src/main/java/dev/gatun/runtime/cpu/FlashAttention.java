@@ -241,7 +241,7 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** Causal mask: a query does not see the keys after it. */
-  private static void hideLater(float[] work, int key, int block, int query) {
+  static void hideLater(float[] work, int key, int block, int query) {
     for (int j = 0; j < block; j++) {
       int hidden = Math.clamp(key + j - query, 0, QUERIES);
       Arrays.fill(work, j * QUERIES, j * QUERIES + hidden, Float.NEGATIVE_INFINITY);

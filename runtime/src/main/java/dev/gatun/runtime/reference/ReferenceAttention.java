@@ -12,8 +12,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * {@link dev.gatun.runtime.Backend#attention} and its gradient, query by query. Tokens attend to each other in
- * groups: the windows of a sample, or all of it.
+ * {@link dev.gatun.runtime.Backend#attention} and its gradient, query by query. Tokens attend to
+ * each other in groups: the windows of a sample, or all of it.
  */
 final class ReferenceAttention {
   /** One query widened to double, and the weights of one softmax. */

@@ -149,8 +149,7 @@ final class ReferenceGradients {
         yield 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * a * (1 + 3 * 0.044715 * x * x);
       }
       case GELU_ERF ->
-          0.5 * (1 + Erf.erf(x / Math.sqrt(2)))
-              + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+          0.5 * (1 + Erf.erf(x / Math.sqrt(2))) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
       case QUICK_GELU -> slopeOfSigmoidUnit(x, 1.702);
       case RELU -> x > 0 ? 1 : 0;
     };
