@@ -26,7 +26,7 @@ public record AdmConfig(
     implements DiffusionConfig {
 
   public AdmConfig {
-    backbone.requireMultiple("image_size", imageSize);
+    backbone.requireSize(imageSize);
     Backbone.between("in_channels", inChannels, 1, 1 << 10);
     Backbone.between("num_classes", numClasses, 0, 1 << 20);
     if (outChannels != inChannels && outChannels != 2 * inChannels) {
@@ -43,24 +43,24 @@ public record AdmConfig(
 
   @Override
   public String name() {
-    var name = Presets.UNETS.name(withInputSize(trainedSize()));
-    return name.orElseGet(
-        () ->
-            "ADM %s, %d px, width %d, levels %s"
-                .formatted(
-                    superRes ? "upsampler" : "UNet",
-                    imageSize,
-                    backbone.modelChannels(),
-                    backbone.channelMult()));
+    return Presets.UNETS
+        .name(this::differsOnlyInSize)
+        .orElseGet(
+            () ->
+                "ADM %s, %d px, width %d, levels %s"
+                    .formatted(
+                        superRes ? "upsampler" : "UNet",
+                        imageSize,
+                        backbone.modelChannels(),
+                        backbone.channelMult()));
   }
 
-  /** The size of the published network with these arguments but for the size, or this one's. */
-  private int trainedSize() {
-    return Presets.UNETS.configs().stream()
-        .filter(published -> published.withInputSize(imageSize).equals(this))
-        .mapToInt(AdmConfig::imageSize)
-        .findFirst()
-        .orElse(imageSize);
+  private boolean differsOnlyInSize(AdmConfig other) {
+    return backbone.equals(other.backbone)
+        && inChannels == other.inChannels
+        && outChannels == other.outChannels
+        && numClasses == other.numClasses
+        && superRes == other.superRes;
   }
 
   @Override

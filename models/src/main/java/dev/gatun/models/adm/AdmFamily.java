@@ -60,7 +60,8 @@ public final class AdmFamily implements NetworkFamily {
   static String width(SequencedMap<String, Shape> keys) {
     var shape = keys.get("time_embed.0.weight");
     if (shape == null) {
-      throw new ParameterException("tensor time_embed.0.weight is missing; every ADM network has it");
+      throw new ParameterException(
+          "tensor time_embed.0.weight is missing; every ADM network has it");
     }
     return shape.rank() == 2 ? Integer.toString(shape.dim(1)) : "…";
   }

@@ -45,8 +45,7 @@ public final class AdmSuperRes implements DiffusionNetwork {
           "the small pictures are " + lowRes.shape() + ", expected [N, any, any, " + c + "]");
     }
     this.network = network;
-    joined =
-        network.backend().allocate(DType.F32, Shape.of(lowRes.dim(0), height, width, 2 * c));
+    joined = network.backend().allocate(DType.F32, Shape.of(lowRes.dim(0), height, width, 2 * c));
     noisy = joined.columns(0, c);
     network.backend().resizeBilinear(lowRes, joined.columns(c, 2 * c));
   }

@@ -141,8 +141,8 @@ public final class AdmUNet implements DiffusionNetwork {
   /**
    * {@inheritDoc}
    *
-   * <p>Takes {@code x}, {@code t}, where there are classes {@code y}, and where the network enlarges
-   * {@code low_res} {@code [N, C, any, any]}; gives {@code out}.
+   * <p>Takes {@code x}, {@code t}, where there are classes {@code y}, and where the network
+   * enlarges {@code low_res} {@code [N, C, any, any]}; gives {@code out}.
    */
   @Override
   public Map<String, Tensor> evaluate(Map<String, Tensor> inputs) {

@@ -39,10 +39,12 @@ public record Backbone(
   static final float EPS = 1e-5f;
 
   // More than these is a broken description rather than a network: the largest published has seven
-  // levels, four blocks in one, and 1024 channels.
+  // levels, four blocks in one, 1024 channels, and attention to 32 × 32 positions.
   private static final int MAX_LEVELS = 12;
-  private static final int MAX_RES_BLOCKS = 64;
-  private static final int MAX_WIDTH = 1 << 15;
+  private static final int MAX_RES_BLOCKS = 16;
+  private static final int MAX_WIDTH = 1 << 13;
+  private static final int MAX_SIDE = 1 << 12;
+  private static final int MAX_POSITIONS = 1 << 16;
 
   public Backbone {
     between("model_channels", modelChannels, 1, MAX_WIDTH);
@@ -59,8 +61,8 @@ public record Backbone(
       double width = Math.floor(mult * modelChannels);
       if (!(width >= GROUPS && width <= MAX_WIDTH) || width % GROUPS != 0) {
         throw new IllegalArgumentException(
-            "channel_mult %s with model_channels %d makes %.0f channels, expected a multiple of %d up to %d"
-                .formatted(mult, modelChannels, width, GROUPS, MAX_WIDTH));
+            "channel_mult %s with model_channels %d makes %d channels, expected a multiple of %d up to %d"
+                .formatted(mult, modelChannels, (long) width, GROUPS, MAX_WIDTH));
       }
     }
     int rate = 1;
@@ -122,13 +124,21 @@ public record Backbone(
     return attentionResolutions.contains(rate);
   }
 
-  /** Refuses a picture size that the levels cannot halve. */
-  void requireMultiple(String name, int extent) {
-    between(name, extent, 1, 1 << 15);
-    if (extent % reduction() != 0) {
+  /** Refuses a picture size that the levels cannot halve, or that is too large for attention. */
+  void requireSize(int side) {
+    between("image_size", side, 1, MAX_SIDE);
+    if (side % reduction() != 0) {
       throw new IllegalArgumentException(
-          "%s is %d, expected a multiple of %d, as there are %d levels"
-              .formatted(name, extent, reduction(), levels()));
+          "image_size is %d, expected a multiple of %d, as there are %d levels"
+              .formatted(side, reduction(), levels()));
+    }
+    for (int rate = 1; rate <= reduction(); rate *= 2) {
+      int positions = (side / rate) * (side / rate);
+      if (positions > MAX_POSITIONS && (attends(rate) || rate == reduction())) {
+        throw new IllegalArgumentException(
+            "image_size %d has attention to %d positions where it is divided by %d, expected at most %d"
+                .formatted(side, positions, rate, MAX_POSITIONS));
+      }
     }
   }
 }

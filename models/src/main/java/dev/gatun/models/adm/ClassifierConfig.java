@@ -18,7 +18,7 @@ public record ClassifierConfig(
     implements NetworkConfig {
 
   public ClassifierConfig {
-    backbone.requireMultiple("image_size", imageSize);
+    backbone.requireSize(imageSize);
     Backbone.between("in_channels", inChannels, 1, 1 << 10);
     Backbone.between("out_channels", numClasses, 1, 1 << 20);
     if (pool == Pooling.ATTENTION && backbone.numHeadChannels() == 0) {
@@ -35,7 +35,7 @@ public record ClassifierConfig(
   @Override
   public String name() {
     return Presets.CLASSIFIERS
-        .name(this)
+        .name(this::equals)
         .orElseGet(
             () ->
                 "ADM classifier, %d px, width %d, levels %s"

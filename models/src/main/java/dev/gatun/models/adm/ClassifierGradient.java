@@ -10,8 +10,8 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 
 /**
- * Where noisy pictures are to go so that a classifier sees their classes in them: {@code g =
- * s·∂/∂x Σ_n log softmax(logits(x_n, t))[y_n]}, as {@code cond_fn} of the authors' {@code
+ * Where noisy pictures are to go so that a classifier sees their classes in them: {@code g = s·∂/∂x
+ * Σ_n log softmax(logits(x_n, t))[y_n]}, as {@code cond_fn} of the authors' {@code
  * classifier_sample.py}. The samples of a batch do not depend on each other, so the gradient of the
  * sum is that of each.
  *
@@ -19,6 +19,7 @@ import dev.gatun.runtime.Workspace;
  */
 public final class ClassifierGradient implements Gradient, AutoCloseable {
   private final AdmClassifier classifier;
+  private final Backend backend;
   private final RecordingBackend recorder;
   private final int[] classes;
   private final double scale;
@@ -43,8 +44,9 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
   public ClassifierGradient(AdmClassifier classifier, Tensor labels, double scale) {
     this.classifier = classifier;
     this.scale = scale;
+    backend = classifier.backend();
     recorder = classifier.recorder();
-    classes = classes(labels, classifier.config().numClasses(), recorder);
+    classes = classes(labels, classifier.config().numClasses(), backend);
     int n = classes.length;
     int k = classifier.config().numClasses();
     int side = classifier.config().imageSize();
@@ -92,7 +94,7 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
     for (int i = 0; i < classes.length; i++) {
       timesOnHost.setFloat(i, (float) t);
     }
-    recorder.copy(timesOnHost, times);
+    backend.copy(timesOnHost, times);
     at(x, times, out);
   }
 
@@ -103,7 +105,7 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
           "x is " + x.shape() + ", with these labels it is to be " + pictures.shape());
     }
     // a copy, since a sampler's pictures lie now here and now there
-    recorder.copy(x, pictures);
+    backend.copy(x, pictures);
     try {
       recorder.watch(pictures);
       classifier.forward(pictures, t, workspace, logits); // (N, classes)
@@ -117,7 +119,7 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
 
   /** {@code slopes = s·(onehot(y) − softmax(logits))}. */
   private void differentiate() {
-    recorder.copy(logits, slopesOnHost);
+    backend.copy(logits, slopesOnHost);
     int k = slopesOnHost.dim(1);
     for (int n = 0; n < classes.length; n++) {
       long row = (long) n * k;
@@ -135,7 +137,7 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
         slopesOnHost.setFloat(row + i, (float) slope);
       }
     }
-    recorder.copy(slopesOnHost, slopes);
+    backend.copy(slopesOnHost, slopes);
   }
 
   /** {@code [N, classes]}, of the last gradient; overwritten by the next. */

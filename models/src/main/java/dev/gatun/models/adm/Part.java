@@ -4,8 +4,8 @@ import dev.gatun.runtime.Shape;
 import java.util.SequencedMap;
 
 /**
- * One module of a block as it is planned: its sizes, from which its tensors, its cost and the module
- * itself follow.
+ * One module of a block as it is planned: its sizes, from which its tensors, its cost and the
+ * module itself follow.
  */
 sealed interface Part {
   /** Channels of the operand. */

@@ -43,11 +43,8 @@ record Plan(List<BlockPlan> input, BlockPlan middle, List<BlockPlan> output) {
     }
     var middle =
         List.of(
-            residual(net, c, c, Resize.NONE),
-            attention(net, c),
-            residual(net, c, c, Resize.NONE));
-    return new Plan(
-        List.copyOf(input), new BlockPlan("middle_block", rate, middle), List.of());
+            residual(net, c, c, Resize.NONE), attention(net, c), residual(net, c, c, Resize.NONE));
+    return new Plan(List.copyOf(input), new BlockPlan("middle_block", rate, middle), List.of());
   }
 
   /** A UNet's blocks. */

@@ -82,11 +82,12 @@ final class Presets {
       boolean newOrder,
       int... attention) {
     var rates = Arrays.stream(attention).boxed().toList();
-    return new Backbone(
-        width, mult, depth, rates, heads, headChannels, true, true, true, newOrder);
+    return new Backbone(width, mult, depth, rates, heads, headChannels, true, true, true, newOrder);
   }
 
-  /** The multipliers that the authors' scripts take for a picture size; empty where they have none. */
+  /**
+   * The multipliers that the authors' scripts take for a picture size; empty where they have none.
+   */
   static List<Double> mult(int imageSize) {
     return switch (imageSize) {
       case 64 -> List.of(1.0, 2.0, 3.0, 4.0);

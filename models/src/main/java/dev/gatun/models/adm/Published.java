@@ -5,12 +5,12 @@ import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.ParameterException;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.runtime.Shape;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.function.Predicate;
 
 /**
  * The published networks of a kind, and which of them a file holds: what its keys and shapes do not
@@ -33,20 +33,16 @@ record Published<C extends NetworkConfig>(
         .findFirst();
   }
 
-  Collection<C> configs() {
-    return byName.values();
-  }
-
   /** All names. */
   List<String> names() {
     return List.copyOf(byName.keySet());
   }
 
   /** The published names of a network; several where networks differ in nothing but weights. */
-  Optional<String> name(C config) {
+  Optional<String> name(Predicate<C> isIt) {
     var names =
         byName.entrySet().stream()
-            .filter(entry -> entry.getValue().equals(config))
+            .filter(entry -> isIt.test(entry.getValue()))
             .map(Map.Entry::getKey)
             .toList();
     return names.isEmpty() ? Optional.empty() : Optional.of(String.join(" or ", names));
@@ -91,7 +87,11 @@ record Published<C extends NetworkConfig>(
     if (hinted.isPresent() || least <= keys.size() / 10) {
       var first = differences(nearest, keys).entrySet().iterator().next();
       throw new ParameterException(
-          "tensor " + CheckpointException.show(first.getKey()) + first.getValue().formatted(name) + "; " + otherwise);
+          "tensor "
+              + CheckpointException.show(first.getKey())
+              + first.getValue().formatted(name)
+              + "; "
+              + otherwise);
     }
     throw new ParameterException(
         "these are the tensors of no published network, and they do not tell its heads; "

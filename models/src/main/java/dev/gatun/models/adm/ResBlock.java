@@ -35,8 +35,7 @@ final class ResBlock implements Layer {
     int c = part.out();
     inNorm = new GroupNorm(weights, prefix + ".in_layers.0", in, GROUPS, EPS);
     inConv = new Conv2d(weights, prefix + ".in_layers.2", in, c, 3);
-    modulation =
-        new Linear(weights, prefix + ".emb_layers.1", part.embedding(), part.modulation());
+    modulation = new Linear(weights, prefix + ".emb_layers.1", part.embedding(), part.modulation());
     outNorm = new GroupNorm(weights, prefix + ".out_layers.0", c, GROUPS, EPS);
     outConv = new Conv2d(weights, prefix + ".out_layers.3", c, c, 3);
     skip = in == c ? null : PointwiseLayers.linear(weights, prefix + ".skip_connection", in, c, 2);

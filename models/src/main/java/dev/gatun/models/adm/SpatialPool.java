@@ -12,8 +12,8 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 
 /**
- * The means over all positions of every block's result, one behind the other, and an MLP: with ReLU,
- * or in the second version with group normalisation and SiLU.
+ * The means over all positions of every block's result, one behind the other, and an MLP: with
+ * ReLU, or in the second version with group normalisation and SiLU.
  */
 final class SpatialPool implements Pool {
   private final Backend backend;

@@ -103,7 +103,10 @@ class AdmClassifierTest {
   /** What a guided denoising loop does. */
   @ParameterizedTest
   @CsvSource({
-    "attention, cpu, 2", "adaptive, cpu, 1", "spatial, cpu, 1", "spatial_v2, cpu, 1",
+    "attention, cpu, 2",
+    "adaptive, cpu, 1",
+    "spatial, cpu, 1",
+    "spatial_v2, cpu, 1",
     "attention, reference, 1"
   })
   void aGradientAllocatesNothingAfterTheFirstAndGivesTheSameBits(
@@ -176,15 +179,14 @@ class AdmClassifierTest {
       assertTrue(e.getMessage().contains("label 10 is no class"), e.getMessage());
       try (var gradient = new ClassifierGradient(network, Tensor.of(Shape.of(1), 1L), 1);
           var x = backend.allocate(DType.F32, Shape.of(2, 16, 16, 3))) {
-        var other =
-            assertThrows(IllegalArgumentException.class, () -> gradient.at(x, 1, x));
+        var other = assertThrows(IllegalArgumentException.class, () -> gradient.at(x, 1, x));
         assertTrue(other.getMessage().contains("is to be [1, 16, 16, 3]"), other.getMessage());
       }
     }
   }
 
-  private static void refused(
-      AdmClassifier network, String name, Tensor instead, String... facts) throws IOException {
+  private static void refused(AdmClassifier network, String name, Tensor instead, String... facts)
+      throws IOException {
     var inputs = new HashMap<>(Goldens.io("adm-classifier-attention"));
     inputs.remove(name);
     if (instead != null) {

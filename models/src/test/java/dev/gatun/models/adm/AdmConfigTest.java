@@ -23,7 +23,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The published networks: their tensors, their blocks, their cost, and how files are recognised. */
+/**
+ * The published networks: their tensors, their blocks, their cost, and how files are recognised.
+ */
 class AdmConfigTest {
   private static final String UNCONDITIONAL = "256x256_diffusion_uncond_and_lsun";
 
@@ -99,8 +101,11 @@ class AdmConfigTest {
   private static String show(BlockPlan block) {
     var prefix = block.prefix();
     int dot = prefix.indexOf('.');
-    var name = dot < 0 ? prefix + "[0]" : prefix.substring(0, dot) + "[" + prefix.substring(dot + 1) + "]";
-    return name + ": " + String.join(" ; ", block.parts().stream().map(AdmConfigTest::show).toList());
+    var name =
+        dot < 0 ? prefix + "[0]" : prefix.substring(0, dot) + "[" + prefix.substring(dot + 1) + "]";
+    return name
+        + ": "
+        + String.join(" ; ", block.parts().stream().map(AdmConfigTest::show).toList());
   }
 
   private static String show(Part part) {
@@ -204,8 +209,7 @@ class AdmConfigTest {
     return family instanceof AdmFamily ? new AdmClassifierFamily() : new AdmFamily();
   }
 
-  private static List<String> candidates(
-      NetworkFamily family, SequencedMap<String, Shape> keys) {
+  private static List<String> candidates(NetworkFamily family, SequencedMap<String, Shape> keys) {
     return family instanceof AdmFamily
         ? AdmFamily.candidates(keys)
         : AdmClassifierFamily.candidates(keys);
@@ -220,8 +224,7 @@ class AdmConfigTest {
     for (var line : text(list).lines().toList()) {
       var parts = line.split(" ", 2);
       var dims = parts[1].replaceAll("[\\[\\] ]", "").split(",");
-      keys.put(
-          parts[0], Shape.of(Arrays.stream(dims).mapToInt(Integer::parseInt).toArray()));
+      keys.put(parts[0], Shape.of(Arrays.stream(dims).mapToInt(Integer::parseInt).toArray()));
     }
     return keys;
   }

@@ -87,7 +87,10 @@ class AdmGoldenTest {
   /** What a denoising loop does: the same pass over one workspace again and again. */
   @ParameterizedTest
   @CsvSource({
-    "adm-tiny, cpu, 1", "adm-tiny, cpu, 2", "adm-tiny-plain, cpu, 2", "adm-tiny, reference, 1"
+    "adm-tiny, cpu, 1",
+    "adm-tiny, cpu, 2",
+    "adm-tiny-plain, cpu, 2",
+    "adm-tiny, reference, 1"
   })
   void aPassAllocatesNothingAfterTheFirstAndGivesTheSameBits(
       String name, String backendName, int threads) throws IOException {
@@ -146,8 +149,7 @@ class AdmGoldenTest {
     try (var backend = Backend.open(Device.CPU, "reference", 1);
         var network = (AdmUNet) Goldens.network("adm-tiny", backend);
         var small = backend.allocate(DType.F32, Shape.of(1, 4, 4, 3))) {
-      var e =
-          assertThrows(IllegalArgumentException.class, () -> new AdmSuperRes(network, small));
+      var e = assertThrows(IllegalArgumentException.class, () -> new AdmSuperRes(network, small));
       assertTrue(e.getMessage().contains("does not enlarge"), e.getMessage());
     }
   }
