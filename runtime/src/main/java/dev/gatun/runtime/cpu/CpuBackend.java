@@ -17,7 +17,6 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostEmbedding;
 import dev.gatun.runtime.reference.HostMovement;
-import dev.gatun.runtime.reference.ReferenceBackend;
 
 /**
  * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
@@ -38,9 +37,6 @@ final class CpuBackend implements Backend {
   private final Resampling resampling;
   private final Samples samples;
   private final OperatorEvent event = new OperatorEvent();
-
-  /** What has no kernel of its own. */
-  private final ReferenceBackend scalar = new ReferenceBackend();
 
   CpuBackend(int threads) {
     team = new ThreadTeam(threads);
