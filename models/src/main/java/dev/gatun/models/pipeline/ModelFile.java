@@ -127,6 +127,10 @@ public record ModelFile(
     } catch (IllegalArgumentException | ParameterException e) {
       var fault = NearestPublished.fault(found, shapes).orElse(e.getMessage());
       throw new CheckpointException(file, fault, e);
+    } catch (CheckpointException e) {
+      // a missing tensor can make another one look wrong
+      var fault = NearestPublished.fault(found, shapes);
+      throw fault.isPresent() ? new CheckpointException(file, fault.get(), e) : e;
     }
   }
 

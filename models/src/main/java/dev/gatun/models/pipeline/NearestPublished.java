@@ -37,7 +37,10 @@ final class NearestPublished {
         }
         differences++;
       }
-      if (differences > 0 && differences <= least) {
+      if (differences == 0) {
+        return Optional.empty(); // what the shapes do not tell is another matter
+      }
+      if (differences <= least) {
         least = differences - 1;
         fault = first;
       }
