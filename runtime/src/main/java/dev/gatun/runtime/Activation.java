@@ -11,5 +11,7 @@ public enum Activation {
   /** ½x(1 + erf(x/√2)), as in U-ViT. */
   GELU_ERF,
   /** x·σ(1.702x), as in CLIP. */
-  QUICK_GELU
+  QUICK_GELU,
+  /** max(0, x), in a head of ADM's classifier. */
+  RELU
 }

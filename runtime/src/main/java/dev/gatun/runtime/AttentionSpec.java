@@ -30,6 +30,24 @@ public record AttentionSpec(
                 .formatted(side, height, width));
       }
     }
+
+    /** How many windows the grid has. */
+    public int count() {
+      return height / side * (width / side);
+    }
+
+    /** How many tokens a window has. */
+    public int area() {
+      return side * side;
+    }
+
+    /** Where in the grid a token of a window stands; both are counted in row-major order. */
+    public int position(int window, int token) {
+      int perRow = width / side;
+      int row = window / perRow * side + token / side;
+      int column = window % perRow * side + token % side;
+      return row * width + column;
+    }
   }
 
   public AttentionSpec {

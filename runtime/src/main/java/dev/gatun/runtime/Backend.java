@@ -358,9 +358,7 @@ public interface Backend extends AutoCloseable {
    *     from now on
    * @param dx {@code [rows, in]}
    */
-  default void linearGradient(Tensor dy, Weight weight, Tensor dx) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void linearGradient(Tensor dy, Weight weight, Tensor dx);
 
   /**
    * Gradient of {@link #conv2d} without activation and residual: {@code dx[n, y, x, c] = Σ dy[n, i,
@@ -371,9 +369,7 @@ public interface Backend extends AutoCloseable {
    * @param spec of the convolution
    * @param dx {@code [N, H, W, in]}
    */
-  default void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx);
 
   /**
    * Gradient of {@link #attention} with respect to queries, keys and values, without windows and
@@ -385,7 +381,7 @@ public interface Backend extends AutoCloseable {
    * @param dv {@code [N, Lk, C]}
    * @throws IllegalArgumentException also if the attention has windows
    */
-  default void attentionGradient(
+  void attentionGradient(
       Tensor q,
       Tensor k,
       Tensor v,
@@ -393,9 +389,7 @@ public interface Backend extends AutoCloseable {
       Tensor dOut,
       Tensor dq,
       Tensor dk,
-      Tensor dv) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+      Tensor dv);
 
   /**
    * Gradient of {@link #groupNorm}: with {@code x̂ = (x - μ)/√(σ² + eps)} and g the gradient of x̂,
@@ -405,7 +399,7 @@ public interface Backend extends AutoCloseable {
    * @param dy the shape of x
    * @param dx the shape of x; may be dy
    */
-  default void groupNormGradient(
+  void groupNormGradient(
       Tensor x,
       int groups,
       Tensor gamma,
@@ -415,14 +409,10 @@ public interface Backend extends AutoCloseable {
       float eps,
       Activation activation,
       Tensor dy,
-      Tensor dx) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+      Tensor dx);
 
   /** Gradient of {@link #activate}: {@code dx = dy ⊙ activation'(x)}; dx may be x or dy. */
-  default void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    throw new UnsupportedOperationException("TEMPORARY");
-  }
+  void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx);
 
   /**
    * Ends the backend's threads and frees what it holds; tensors and weights made with it stay their

@@ -67,32 +67,42 @@ public final class Checks {
 
   /** Requires that no byte of {@code out} is one of an operand. */
   public static void disjoint(String operator, Tensor out, String operand, Tensor tensor) {
+    disjoint(operator, "out", out, operand, tensor);
+  }
+
+  /** Requires that no byte of a result is one of an operand. */
+  public static void disjoint(
+      String operator, String result, Tensor out, String operand, Tensor tensor) {
     if (overlap(out, tensor)) {
-      throw new IllegalArgumentException(
-          operator
-              + ": out ("
-              + out
-              + ") overlaps "
-              + operand
-              + " ("
-              + tensor
-              + ") in memory, expected memory of its own");
+      throw overlapping(operator, result, out, "", operand, tensor, "");
     }
   }
 
   /** Requires that {@code out} is the very memory of an operand, or none of it. */
   public static void disjointOrSame(String operator, Tensor out, String operand, Tensor tensor) {
+    disjointOrSame(operator, "out", out, operand, tensor);
+  }
+
+  /** Requires that a result is the very memory of an operand, or none of it. */
+  public static void disjointOrSame(
+      String operator, String result, Tensor out, String operand, Tensor tensor) {
     if (!coincide(out, tensor) && overlap(out, tensor)) {
-      throw new IllegalArgumentException(
-          operator
-              + ": out ("
-              + out
-              + ") overlaps a part of "
-              + operand
-              + " ("
-              + tensor
-              + ") in memory, expected the very same tensor or memory of its own");
+      throw overlapping(
+          operator, result, out, "a part of ", operand, tensor, "the very same tensor or ");
     }
+  }
+
+  private static IllegalArgumentException overlapping(
+      String operator,
+      String result,
+      Tensor out,
+      String part,
+      String operand,
+      Tensor tensor,
+      String same) {
+    return new IllegalArgumentException(
+        "%s: %s (%s) overlaps %s%s (%s) in memory, expected %smemory of its own"
+            .formatted(operator, result, out, part, operand, tensor, same));
   }
 
   /** Requires a weight of the backend's own making. */
@@ -124,7 +134,7 @@ public final class Checks {
   }
 
   /** Whether two tensors have every element in the same place. */
-  private static boolean coincide(Tensor a, Tensor b) {
+  static boolean coincide(Tensor a, Tensor b) {
     return a == b
         || a.segment().address() == b.segment().address()
             && a.dtype() == b.dtype()
@@ -137,7 +147,7 @@ public final class Checks {
    * Whether two tensors share a byte. Exact for views on columns of one tensor, which interleave
    * without touching; where the strides differ, whether the ranges from first to last byte meet.
    */
-  private static boolean overlap(Tensor a, Tensor b) {
+  static boolean overlap(Tensor a, Tensor b) {
     if (a.shape().size() == 0 || b.shape().size() == 0 || !a.device().equals(b.device())) {
       return false;
     }

@@ -78,34 +78,51 @@ public final class FeatureMapChecks {
       float eps,
       Activation activation,
       Tensor out) {
-    floats("groupNorm", "x", x, device);
+    groupNorm("groupNorm", device, x, groups, gamma, beta, shift, scale, eps, activation);
     floats("groupNorm", "out", out, device);
-    present("groupNorm", "activation", activation);
+    Checks.same("groupNorm", "out", out, x.shape());
+    Checks.disjointOrSame("groupNorm", out, "x", x);
+    Checks.disjoint("groupNorm", out, "gamma", gamma);
+    Checks.disjoint("groupNorm", out, "beta", beta);
+    if (scale != null) {
+      Checks.disjoint("groupNorm", out, "shift", shift);
+      Checks.disjoint("groupNorm", out, "scale", scale);
+    }
+  }
+
+  /** The operands of a group normalisation, or of its gradient. */
+  static void groupNorm(
+      String operator,
+      Device device,
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation) {
+    floats(operator, "x", x, device);
+    present(operator, "activation", activation);
     if (!(eps >= 0)) {
-      throw new IllegalArgumentException("groupNorm: eps is " + eps + ", expected at least 0");
+      throw new IllegalArgumentException(operator + ": eps is " + eps + ", expected at least 0");
     }
     if (x.shape().rank() < 2 || x.shape().rank() > 4) {
-      throw Checks.shape("groupNorm", "x", x, "[N, C], [N, L, C] or [N, H, W, C]");
+      throw Checks.shape(operator, "x", x, "[N, C], [N, L, C] or [N, H, W, C]");
     }
     int channels = x.shape().cols();
     if (groups < 1 || channels % groups != 0) {
-      throw Checks.shape("groupNorm", "x", x, "a last extent that " + groups + " groups divide");
+      throw Checks.shape(operator, "x", x, "a last extent that " + groups + " groups divide");
     }
-    Checks.same("groupNorm", "out", out, x.shape());
-    Checks.disjointOrSame("groupNorm", out, "x", x);
-    floats("groupNorm", "gamma", gamma, device);
-    floats("groupNorm", "beta", beta, device);
-    Checks.vector("groupNorm", "gamma", gamma, channels);
-    Checks.vector("groupNorm", "beta", beta, channels);
-    Checks.disjoint("groupNorm", out, "gamma", gamma);
-    Checks.disjoint("groupNorm", out, "beta", beta);
+    floats(operator, "gamma", gamma, device);
+    floats(operator, "beta", beta, device);
+    Checks.vector(operator, "gamma", gamma, channels);
+    Checks.vector(operator, "beta", beta, channels);
     if (shift != null || scale != null) {
-      floats("groupNorm", "shift", shift, device);
-      floats("groupNorm", "scale", scale, device);
-      Checks.matrix("groupNorm", "shift", shift, x.dim(0), channels);
-      Checks.matrix("groupNorm", "scale", scale, x.dim(0), channels);
-      Checks.disjoint("groupNorm", out, "shift", shift);
-      Checks.disjoint("groupNorm", out, "scale", scale);
+      floats(operator, "shift", shift, device);
+      floats(operator, "scale", scale, device);
+      Checks.matrix(operator, "shift", shift, x.dim(0), channels);
+      Checks.matrix(operator, "scale", scale, x.dim(0), channels);
     }
   }
 

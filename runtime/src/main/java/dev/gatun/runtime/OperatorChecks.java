@@ -183,28 +183,63 @@ public final class OperatorChecks {
   /** {@link Backend#attention}. */
   public static void attention(
       Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    floats("attention", "q", q, device);
-    floats("attention", "k", k, device);
-    floats("attention", "v", v, device);
+    attention("attention", device, q, k, v, spec);
     floats("attention", "out", out, device);
-    present("attention", "spec", spec);
-    Checks.rank("attention", "q", q, 3);
-    Checks.rank("attention", "k", k, 3);
-    if (q.dim(2) % spec.heads() != 0) {
-      throw Checks.shape(
-          "attention", "q", q, "a last extent that " + spec.heads() + " heads divide");
-    }
-    if (k.dim(0) != q.dim(0) || k.dim(2) != q.dim(2)) {
-      throw Checks.shape("attention", "k", k, "[" + q.dim(0) + ", Lk, " + q.dim(2) + "]");
-    }
-    if (k.dim(1) == 0 && q.shape().size() != 0) {
-      throw Checks.shape("attention", "k", k, "at least one key for the queries " + q.shape());
-    }
-    Checks.same("attention", "v", v, k.shape());
     Checks.same("attention", "out", out, q.shape());
     Checks.disjoint("attention", out, "q", q);
     Checks.disjoint("attention", out, "k", k);
     Checks.disjoint("attention", out, "v", v);
+    if (spec.windows() != null) {
+      windows(device, q, k, spec);
+    }
+    if (spec.relativeBias() != null) {
+      Checks.disjoint("attention", out, "relativeBias", spec.relativeBias());
+    }
+  }
+
+  /** The operands of an attention without windows, or of its gradient. */
+  static void attention(
+      String operator, Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec) {
+    floats(operator, "q", q, device);
+    floats(operator, "k", k, device);
+    floats(operator, "v", v, device);
+    present(operator, "spec", spec);
+    Checks.rank(operator, "q", q, 3);
+    Checks.rank(operator, "k", k, 3);
+    if (q.dim(2) % spec.heads() != 0) {
+      throw Checks.shape(operator, "q", q, "a last extent that " + spec.heads() + " heads divide");
+    }
+    if (k.dim(0) != q.dim(0) || k.dim(2) != q.dim(2)) {
+      throw Checks.shape(operator, "k", k, "[" + q.dim(0) + ", Lk, " + q.dim(2) + "]");
+    }
+    if (k.dim(1) == 0 && q.shape().size() != 0) {
+      throw Checks.shape(operator, "k", k, "at least one key for the queries " + q.shape());
+    }
+    Checks.same(operator, "v", v, k.shape());
+  }
+
+  /** {@link Backend#attention} in windows: every token of the grid is a query and a key. */
+  private static void windows(Device device, Tensor q, Tensor k, AttentionSpec spec) {
+    var grid = spec.windows();
+    long area = (long) grid.height() * grid.width();
+    if (q.dim(1) != area) {
+      throw Checks.shape("attention", "q", q, grid(q, area, grid));
+    }
+    if (k.dim(1) != area) {
+      throw Checks.shape("attention", "k", k, grid(q, area, grid));
+    }
+    var bias = spec.relativeBias();
+    if (bias != null) {
+      floats("attention", "relativeBias", bias, device);
+      Checks.rank("attention", "relativeBias", bias, 2);
+      long distances = 2L * grid.side() - 1;
+      Checks.matrix("attention", "relativeBias", bias, spec.heads(), distances * distances);
+    }
+  }
+
+  private static String grid(Tensor q, long area, AttentionSpec.Windows grid) {
+    return "[%d, %d, %d] for windows on a grid of %dx%d"
+        .formatted(q.dim(0), area, q.dim(2), grid.height(), grid.width());
   }
 
   /** {@link Backend#layerNorm}. */

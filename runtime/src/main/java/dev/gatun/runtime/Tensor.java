@@ -265,6 +265,18 @@ public final class Tensor implements AutoCloseable {
     return view;
   }
 
+  /**
+   * The tensor that lies in other memory as this one lies in its own: the same extents and row
+   * stride.
+   *
+   * @param memory of at least the size of {@link #segment()}
+   * @param offset where in it the tensor begins, in bytes
+   */
+  Tensor in(MemorySegment memory, long offset) {
+    var part = memory.asSlice(offset, segment.byteSize());
+    return new Tensor(device, dtype, shape, rowStride, part, null);
+  }
+
   /** Byte offset of the element with the given row-major index. */
   private long offset(long index) {
     int cols = shape.cols();

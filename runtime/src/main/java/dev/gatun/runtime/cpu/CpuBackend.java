@@ -10,6 +10,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
+import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -26,7 +27,10 @@ final class CpuBackend implements Backend {
   private final Scratch[] scratch;
   private final Gemm gemm;
   private final Convolution convolution;
+  private final ConvolutionGradient convolutionGradient;
   private final FlashAttention attention;
+  private final AttentionGradient attentionGradient;
+  private final GroupNormGradient groupNormGradient;
   private final LayerNorm layerNorm;
   private final GroupNorm groupNorm;
   private final Elementwise elementwise;
@@ -42,7 +46,10 @@ final class CpuBackend implements Backend {
     }
     gemm = new Gemm(team, scratch);
     convolution = new Convolution(gemm);
+    convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
+    attentionGradient = new AttentionGradient(team);
+    groupNormGradient = new GroupNormGradient(team);
     layerNorm = new LayerNorm(team, scratch);
     groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
@@ -297,6 +304,71 @@ final class CpuBackend implements Backend {
     record("exp", out);
   }
 
+  @Override
+  public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
+    GradientChecks.linear(device(), dy, weight, dx);
+    var packed = Checks.packed("linearGradient", weight, PackedWeight.class, name());
+    WarmUp.await();
+    event.begin();
+    var transposed = packed.transposed("linearGradient");
+    gemm.linear(dy, transposed, Epilogue.NONE, null, null, dx);
+    record("linearGradient", dx);
+  }
+
+  @Override
+  public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
+    GradientChecks.conv2d(device(), dy, kernel, spec, dx);
+    var packed = Checks.packed("conv2dGradient", kernel, PackedKernel.class, name());
+    WarmUp.await();
+    event.begin();
+    convolutionGradient.conv2d(dy, packed, spec, dx);
+    record("conv2dGradient", dx);
+  }
+
+  @Override
+  public void attentionGradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    GradientChecks.attention(device(), q, k, v, spec, dOut, dq, dk, dv);
+    WarmUp.await();
+    event.begin();
+    attentionGradient.gradient(q, k, v, spec, dOut, dq, dk, dv);
+    record("attentionGradient", dq);
+  }
+
+  @Override
+  public void groupNormGradient(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor dy,
+      Tensor dx) {
+    GradientChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    event.begin();
+    groupNormGradient.gradient(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    record("groupNormGradient", dx);
+  }
+
+  @Override
+  public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    GradientChecks.activate(device(), activation, x, dy, dx);
+    event.begin();
+    elementwise.activateGradient(activation, x, dy, dx);
+    record("activateGradient", dx);
+  }
+
   /** Ends the event of an operator; does nothing unless a recording is on. */
   private void record(String operator, Tensor out) {
     event.end();
@@ -311,6 +383,7 @@ final class CpuBackend implements Backend {
   @Override
   public void close() {
     team.close();
+    attentionGradient.close();
     for (var buffers : scratch) {
       buffers.close();
     }

@@ -17,6 +17,7 @@ final class Elementwise implements ThreadTeam.Work {
 
   private enum Operation {
     ACTIVATE,
+    ACTIVATE_GRADIENT,
     ADD,
     MULTIPLY_ADD,
     SCALE,
@@ -46,6 +47,11 @@ final class Elementwise implements ThreadTeam.Work {
   void activate(Activation f, Tensor x, Tensor out) {
     activation = f;
     run(Operation.ACTIVATE, 0, 0, x, null, null, out);
+  }
+
+  void activateGradient(Activation f, Tensor x, Tensor dy, Tensor dx) {
+    activation = f;
+    run(Operation.ACTIVATE_GRADIENT, 0, 0, x, dy, null, dx);
   }
 
   void add(Tensor x, Tensor y, Tensor out) {
@@ -103,6 +109,10 @@ final class Elementwise implements ThreadTeam.Work {
       }
       switch (operation) {
         case ACTIVATE -> Pointwise.activate(activation, p, 0, count, q);
+        case ACTIVATE_GRADIENT -> {
+          Slopes.slope(activation, p, count, r);
+          Pointwise.multiply(p, q, count);
+        }
         case ADD -> Pointwise.add(p, q, count);
         case MULTIPLY_ADD -> Pointwise.multiplyAdd(p, q, r, count);
         case SCALE -> Pointwise.scale(a, p, count);

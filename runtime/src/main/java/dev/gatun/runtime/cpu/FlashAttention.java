@@ -19,6 +19,8 @@ import jdk.incubator.vector.VectorSpecies;
  * its result is at once the right operand of {@code Oᵀ = Vᵀ·P [channels][queries]}. Both products
  * are {@link MicroKernel} tiles, and any number of keys and any head size is exact, without
  * padding.
+ *
+ * <p>Tokens attend to each other in groups: the windows of a sample, or all of it.
  */
 final class FlashAttention implements ThreadTeam.Work {
   private static final VectorSpecies<Float> S = Lanes.F32;
@@ -43,13 +45,15 @@ final class FlashAttention implements ThreadTeam.Work {
   private int kStride;
   private int vStride;
   private int outStride;
-  private int batch;
+  private AttentionSpec.Windows windows;
+  private int groups;
   private int heads;
   private int size;
   private int queries;
   private int keys;
   private float scale;
   private boolean causal;
+  private final RelativeBias bias = new RelativeBias();
 
   FlashAttention(ThreadTeam team, Scratch[] scratch) {
     this.team = team;
@@ -65,13 +69,16 @@ final class FlashAttention implements ThreadTeam.Work {
     kStride = k.rowStride();
     vStride = v.rowStride();
     outStride = out.rowStride();
-    batch = q.dim(0);
+    windows = spec.windows();
+    int perSample = windows == null ? 1 : windows.count();
+    groups = Math.multiplyExact(q.dim(0), perSample);
     heads = spec.heads();
     size = q.dim(2) / heads;
-    queries = q.dim(1);
-    keys = k.dim(1);
+    queries = q.dim(1) / perSample;
+    keys = k.dim(1) / perSample;
     scale = spec.scale();
     causal = spec.causal();
+    bias.set(spec);
     team.run(this);
   }
 
@@ -95,7 +102,7 @@ final class FlashAttention implements ThreadTeam.Work {
   @Override
   public void run(int worker, int workers) {
     int panels = Math.ceilDiv(queries, QUERIES);
-    int units = Math.multiplyExact(Math.multiplyExact(batch, heads), panels);
+    int units = Math.multiplyExact(Math.multiplyExact(groups, heads), panels);
     int end = ThreadTeam.begin(units, worker + 1, workers);
     int packed = -1;
     for (int unit = ThreadTeam.begin(units, worker, workers); unit < end; unit++) {
@@ -109,7 +116,7 @@ final class FlashAttention implements ThreadTeam.Work {
     }
   }
 
-  private void packKeys(int n, int head, Scratch buffers) {
+  private void packKeys(int group, int head, Scratch buffers) {
     float[] to = buffers.floats(0, pieces() * pieceFloats());
     int perRow = tilesPerRow();
     for (int piece = 0; piece < pieces(); piece++) {
@@ -117,7 +124,7 @@ final class FlashAttention implements ThreadTeam.Work {
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
       for (int key = 0; key < keys; key++) {
         int at = piece * pieceFloats() + keyRow(key, perRow, depth);
-        copyRow(k, (long) n * keys + key, kStride, head * size + channel, to, at, depth);
+        copyRow(k, row(group, key, keys), kStride, head * size + channel, to, at, depth);
       }
     }
   }
@@ -130,17 +137,27 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** Values, channel by channel: {@code [blocks of DEPTH keys][size][STRIDE]}. */
-  private void packValues(int n, int head, Scratch buffers) {
+  private void packValues(int group, int head, Scratch buffers) {
     int blocks = Math.ceilDiv(keys, MicroKernel.DEPTH);
     float[] to = buffers.floats(1, blocks * size * MicroKernel.STRIDE);
     float[] row = buffers.floats(3, size);
     for (int key = 0; key < keys; key++) {
-      copyRow(v, (long) n * keys + key, vStride, head * size, row, 0, size);
+      copyRow(v, row(group, key, keys), vStride, head * size, row, 0, size);
       int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
       for (int c = 0; c < size; c++) {
         to[at + c * MicroKernel.STRIDE] = row[c];
       }
     }
+  }
+
+  /** The row of a token of a group. */
+  private long row(int group, int token, int tokens) {
+    if (windows == null) {
+      return (long) group * tokens + token;
+    }
+    long sample = group / windows.count();
+    return sample * windows.height() * windows.width()
+        + windows.position(group % windows.count(), token);
   }
 
   private static void copyRow(
@@ -149,7 +166,7 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** One panel of queries of one head. */
-  private void attend(int n, int head, int query, Scratch buffers) {
+  private void attend(int group, int head, int query, Scratch buffers) {
     int count = Math.min(QUERIES, queries - query);
     var panel =
         buffers.segment(
@@ -160,13 +177,14 @@ final class FlashAttention implements ThreadTeam.Work {
     float[] work = buffers.floats(2, (KEYS + size + 3) * QUERIES);
     int o = KEYS * QUERIES;
     int max = o + size * QUERIES;
-    packQueries(n, head, query, count, panel, work, buffers.floats(3, size));
+    packQueries(group, head, query, count, panel, work, buffers.floats(3, size));
     Arrays.fill(work, max, max + QUERIES, Float.NEGATIVE_INFINITY);
     Arrays.fill(work, max + QUERIES, max + 2 * QUERIES, 0f);
     int visible = causal ? Math.min(keys, query + count) : keys;
     for (int key = 0; key < visible; key += KEYS) {
       int block = Math.min(KEYS, visible - key);
       score(key, block, panel, work, buffers);
+      bias.add(work, head, key, block, query, count);
       if (causal) {
         hideLater(work, key, block, query);
       }
@@ -176,12 +194,12 @@ final class FlashAttention implements ThreadTeam.Work {
       }
       addValues(key, block, panel, weights, work, o, buffers);
     }
-    store(n, head, query, count, work, o, max + QUERIES, buffers.floats(3, size));
+    store(group, head, query, count, work, o, max + QUERIES, buffers.floats(3, size));
   }
 
   /** {@code Qᵀ·scale [size][QUERIES]}; columns without a query are zero. */
   private void packQueries(
-      int n, int head, int query, int count, MemorySegment panel, float[] work, float[] row) {
+      int group, int head, int query, int count, MemorySegment panel, float[] work, float[] row) {
     float[] to = work;
     for (int base = 0;
         base < size;
@@ -191,7 +209,7 @@ final class FlashAttention implements ThreadTeam.Work {
         Arrays.fill(to, 0, channels * QUERIES, 0f);
       }
       for (int i = 0; i < count; i++) {
-        copyRow(q, (long) n * queries + query + i, qStride, head * size + base, row, 0, channels);
+        copyRow(q, row(group, query + i, queries), qStride, head * size + base, row, 0, channels);
         for (int c = 0; c < channels; c++) {
           to[c * QUERIES + i] = row[c] * scale;
         }
@@ -223,7 +241,7 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** Causal mask: a query does not see the keys after it. */
-  private static void hideLater(float[] work, int key, int block, int query) {
+  static void hideLater(float[] work, int key, int block, int query) {
     for (int j = 0; j < block; j++) {
       int hidden = Math.clamp(key + j - query, 0, QUERIES);
       Arrays.fill(work, j * QUERIES, j * QUERIES + hidden, Float.NEGATIVE_INFINITY);
@@ -306,13 +324,13 @@ final class FlashAttention implements ThreadTeam.Work {
 
   /** {@code out = (Oᵀ / sum)ᵀ}. */
   private void store(
-      int n, int head, int query, int count, float[] work, int o, int sum, float[] row) {
+      int group, int head, int query, int count, float[] work, int o, int sum, float[] row) {
     for (int i = 0; i < count; i++) {
       float inverse = 1 / work[sum + i];
       for (int c = 0; c < size; c++) {
         row[c] = work[o + c * QUERIES + i] * inverse;
       }
-      long to = ((long) n * queries + query + i) * outStride + (long) head * size;
+      long to = row(group, query + i, queries) * outStride + (long) head * size;
       MemorySegment.copy(row, 0, out, Tensor.FLOAT, to * Float.BYTES, size);
     }
   }

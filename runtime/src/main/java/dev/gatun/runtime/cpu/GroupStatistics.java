@@ -1,6 +1,7 @@
 package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.Tensor;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -90,10 +91,8 @@ final class GroupStatistics implements ThreadTeam.Work {
       int first = i % chunks * rows;
       int count = Math.min(rows, positions - first);
       RowBlock.load(x, (long) (i / chunks) * positions + first, count, block);
-      for (int c = 0; c < padded; c += Lanes.COUNT) {
-        mean(block, count, padded, c, center);
-        deviations(block, count, padded, c, center, sums, squares);
-      }
+      means(block, count, padded, center);
+      deviations(block, count, padded, center, sums, squares);
       int size = channels / groups;
       for (int g = 0; g < groups; g++) {
         part(g * size, size, count, center, sums, squares, (i * groups + g) * 2);
@@ -101,42 +100,77 @@ final class GroupStatistics implements ThreadTeam.Work {
     }
   }
 
-  /** Means of some channels, as good as f32 has them. */
-  private static void mean(float[] block, int count, int padded, int c, float[] center) {
-    FloatVector a = FloatVector.zero(S), b = FloatVector.zero(S);
-    int at = c;
-    for (int r = 0; r + 2 <= count; r += 2, at += 2 * padded) {
-      a = a.add(FloatVector.fromArray(S, block, at));
-      b = b.add(FloatVector.fromArray(S, block, at + padded));
+  /** Means of the channels, as good as f32 has them. */
+  private static void means(float[] block, int count, int padded, float[] center) {
+    Arrays.fill(center, 0, padded, 0f);
+    int r = 0;
+    for (; r + 4 <= count; r += 4) {
+      addRows(block, r * padded, padded, center);
     }
-    if (count % 2 == 1) {
-      a = a.add(FloatVector.fromArray(S, block, at));
+    for (; r < count; r++) {
+      addRow(block, r * padded, padded, center);
     }
-    a.add(b).div(count).intoArray(center, c);
+    for (int c = 0; c < padded; c += Lanes.COUNT) {
+      FloatVector.fromArray(S, center, c).div(count).intoArray(center, c);
+    }
+  }
+
+  /** Four rows, which are read in the order of memory; a sum is loaded and stored once for them. */
+  private static void addRows(float[] x, int at, int padded, float[] sums) {
+    for (int c = 0; c < padded; c += Lanes.COUNT) {
+      var p = FloatVector.fromArray(S, x, at + c);
+      p = p.add(FloatVector.fromArray(S, x, at + padded + c));
+      var q = FloatVector.fromArray(S, x, at + 2 * padded + c);
+      q = q.add(FloatVector.fromArray(S, x, at + 3 * padded + c));
+      FloatVector.fromArray(S, sums, c).add(p.add(q)).intoArray(sums, c);
+    }
+  }
+
+  private static void addRow(float[] x, int at, int padded, float[] sums) {
+    for (int c = 0; c < padded; c += Lanes.COUNT) {
+      var p = FloatVector.fromArray(S, x, at + c);
+      FloatVector.fromArray(S, sums, c).add(p).intoArray(sums, c);
+    }
   }
 
   /** Sums of the differences from the center, and of their squares. */
   private static void deviations(
-      float[] block, int count, int padded, int c, float[] center, float[] sums, float[] squares) {
-    var m = FloatVector.fromArray(S, center, c);
-    FloatVector s = FloatVector.zero(S), t = FloatVector.zero(S);
-    FloatVector p = FloatVector.zero(S), q = FloatVector.zero(S);
-    int at = c;
-    for (int r = 0; r + 2 <= count; r += 2, at += 2 * padded) {
-      var d = FloatVector.fromArray(S, block, at).sub(m);
-      var e = FloatVector.fromArray(S, block, at + padded).sub(m);
-      s = s.add(d);
-      t = t.add(e);
-      p = d.fma(d, p);
-      q = e.fma(e, q);
+      float[] block, int count, int padded, float[] center, float[] sums, float[] squares) {
+    Arrays.fill(sums, 0, padded, 0f);
+    Arrays.fill(squares, 0, padded, 0f);
+    int r = 0;
+    for (; r + 4 <= count; r += 4) {
+      deviationsOfRows(block, r * padded, padded, center, sums, squares);
     }
-    if (count % 2 == 1) {
-      var d = FloatVector.fromArray(S, block, at).sub(m);
-      s = s.add(d);
-      p = d.fma(d, p);
+    for (; r < count; r++) {
+      deviationsOfRow(block, r * padded, padded, center, sums, squares);
     }
-    s.add(t).intoArray(sums, c);
-    p.add(q).intoArray(squares, c);
+  }
+
+  private static void deviationsOfRows(
+      float[] x, int at, int padded, float[] center, float[] sums, float[] squares) {
+    for (int c = 0; c < padded; c += Lanes.COUNT) {
+      var m = FloatVector.fromArray(S, center, c);
+      var p = FloatVector.fromArray(S, x, at + c).sub(m);
+      var q = FloatVector.fromArray(S, x, at + padded + c).sub(m);
+      var s = p.add(q);
+      var t = q.fma(q, p.mul(p));
+      p = FloatVector.fromArray(S, x, at + 2 * padded + c).sub(m);
+      q = FloatVector.fromArray(S, x, at + 3 * padded + c).sub(m);
+      s = s.add(p.add(q));
+      t = t.add(q.fma(q, p.mul(p)));
+      FloatVector.fromArray(S, sums, c).add(s).intoArray(sums, c);
+      FloatVector.fromArray(S, squares, c).add(t).intoArray(squares, c);
+    }
+  }
+
+  private static void deviationsOfRow(
+      float[] x, int at, int padded, float[] center, float[] sums, float[] squares) {
+    for (int c = 0; c < padded; c += Lanes.COUNT) {
+      var p = FloatVector.fromArray(S, x, at + c).sub(FloatVector.fromArray(S, center, c));
+      FloatVector.fromArray(S, sums, c).add(p).intoArray(sums, c);
+      p.fma(p, FloatVector.fromArray(S, squares, c)).intoArray(squares, c);
+    }
   }
 
   /** One group of one chunk, from its channels. */

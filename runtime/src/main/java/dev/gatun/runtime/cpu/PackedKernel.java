@@ -1,6 +1,7 @@
 package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.ConvKernel;
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.reference.HostMovement;
@@ -15,6 +16,9 @@ final class PackedKernel implements ConvKernel {
   private final int height;
   private final int width;
   private final PackedWeight weight;
+
+  /** Made when a gradient is first asked for. */
+  private PackedWeight transposed;
 
   /** From {@code [out, in, height, width]}. */
   PackedKernel(Tensor kernel) {
@@ -37,6 +41,28 @@ final class PackedKernel implements ConvKernel {
           operator + ": kernel " + Shape.of(out(), in, height, width) + " is closed");
     }
     return weight.panels(operator);
+  }
+
+  /**
+   * The panels of the gradient's weight {@code [in, height·width·out]}; kept from now on.
+   *
+   * @param operator who asks, for the message if the kernel is closed
+   */
+  MemorySegment transposedPanels(String operator) {
+    panels(operator);
+    if (transposed == null) {
+      int taps = height * width;
+      int length = Math.multiplyExact(taps, out());
+      try (var rows = Tensor.allocate(DType.F32, Shape.of(in, length))) {
+        for (int c = 0; c < in; c++) {
+          for (int tap = 0; tap < taps; tap++) {
+            weight.copyColumn(tap * in + c, rows.segment(), (long) c * length + tap * out());
+          }
+        }
+        transposed = new PackedWeight(rows);
+      }
+    }
+    return transposed.panels(operator);
   }
 
   @Override
@@ -62,5 +88,8 @@ final class PackedKernel implements ConvKernel {
   @Override
   public void close() {
     weight.close();
+    if (transposed != null) {
+      transposed.close();
+    }
   }
 }

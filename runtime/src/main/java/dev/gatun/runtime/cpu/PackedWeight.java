@@ -16,6 +16,9 @@ final class PackedWeight implements Weight {
   private final int in;
   private final Tensor panels;
 
+  /** Made when a gradient is first asked for. */
+  private PackedWeight transposed;
+
   /** Re-lays {@code matrix [out, in]}; reads it once, in order. */
   PackedWeight(Tensor matrix) {
     out = matrix.dim(0);
@@ -95,6 +98,34 @@ final class PackedWeight implements Weight {
     return panels.segment();
   }
 
+  /**
+   * The weight of the gradient, {@code [in, out]}; kept from now on.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  PackedWeight transposed(String operator) {
+    panels(operator);
+    if (transposed == null) {
+      try (var matrix = Tensor.allocate(DType.F32, Shape.of(in, out))) {
+        for (int k = 0; k < in; k++) {
+          copyColumn(k, matrix.segment(), (long) k * out);
+        }
+        transposed = new PackedWeight(matrix);
+      }
+    }
+    return transposed;
+  }
+
+  /** Column k of the matrix, {@code [out]}, to where an element of other memory is. */
+  void copyColumn(int k, MemorySegment to, long element) {
+    for (int o = 0; o < out; o += MicroKernel.WIDTH) {
+      long from = ((long) o * in + (long) k * MicroKernel.WIDTH) * Float.BYTES;
+      long count = Math.min(MicroKernel.WIDTH, out - o);
+      MemorySegment.copy(
+          panels.segment(), from, to, (element + o) * Float.BYTES, count * Float.BYTES);
+    }
+  }
+
   boolean isClosed() {
     return !panels.isAlive();
   }
@@ -102,5 +133,8 @@ final class PackedWeight implements Weight {
   @Override
   public void close() {
     panels.close();
+    if (transposed != null) {
+      transposed.close();
+    }
   }
 }

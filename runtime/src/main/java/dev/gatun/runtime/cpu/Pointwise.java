@@ -32,7 +32,8 @@ final class Pointwise {
       case QUICK_GELU -> gate(x, at, count, -1.702f, 0f, t);
       // ½(1 + tanh u) = 1 / (1 + e^(−2u)) with u = √(2/π)(x + 0.044715x³)
       case GELU_TANH -> gate(x, at, count, -2 * SQRT_2_PI, -2 * SQRT_2_PI * 0.044715f, t);
-      case GELU_ERF -> geluErf(x, at, count);
+      case GELU_ERF -> geluErf(x, at, count, t);
+      case RELU -> relu(x, at, count);
     }
   }
 
@@ -49,14 +50,24 @@ final class Pointwise {
     }
   }
 
+  /** {@code x·Φ(x)}. */
+  private static void geluErf(float[] x, int at, int count, float[] t) {
+    normalDistribution(x, at, count, t);
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      var v = FloatVector.fromArray(S, x, at + i);
+      v.mul(FloatVector.fromArray(S, t, i)).intoArray(x, at + i);
+    }
+  }
+
   /**
-   * {@code ½x(1 + erf(x/√2))}, with erf as the odd rational function of degree 13 over 8 that Eigen
-   * uses, accurate to some units of the last place; beyond ±4 erf is ±1 in f32.
+   * {@code Φ(x) = ½(1 + erf(x/√2))}, with erf as the odd rational function of degree 13 over 8 that
+   * Eigen uses, accurate to some units of the last place; beyond ±4 erf is ±1 in f32.
+   *
+   * @param to receives the result, from its beginning on; may be x if {@code at} is 0
    */
-  private static void geluErf(float[] x, int at, int count) {
-    for (int i = at; i < at + count; i += Lanes.COUNT) {
-      var v = FloatVector.fromArray(S, x, i);
-      var z = v.mul(0.70710678f).max(-4f).min(4f);
+  static void normalDistribution(float[] x, int at, int count, float[] to) {
+    for (int i = 0; i < count; i += Lanes.COUNT) {
+      var z = FloatVector.fromArray(S, x, at + i).mul(0.70710678f).max(-4f).min(4f);
       var z2 = z.mul(z);
       var p = FloatVector.broadcast(S, -2.72614225801306e-10f);
       p = p.fma(z2, FloatVector.broadcast(S, 2.77068142495902e-08f));
@@ -71,7 +82,13 @@ final class Pointwise {
       q = q.fma(z2, FloatVector.broadcast(S, -7.37332916720468e-03f));
       q = q.fma(z2, FloatVector.broadcast(S, -1.42647390514189e-02f));
       var erf = z.mul(p).div(q).max(-1f).min(1f);
-      v.mul(0.5f).mul(erf.add(1f)).intoArray(x, i);
+      erf.add(1f).mul(0.5f).intoArray(to, i);
+    }
+  }
+
+  private static void relu(float[] x, int at, int count) {
+    for (int i = at; i < at + count; i++) {
+      x[i] = Math.max(x[i], 0f);
     }
   }
 
@@ -96,6 +113,13 @@ final class Pointwise {
   static void add(float[] x, float[] y, int count) {
     for (int i = 0; i < count; i++) {
       x[i] += y[i];
+    }
+  }
+
+  /** {@code x = x·y}. */
+  static void multiply(float[] x, float[] y, int count) {
+    for (int i = 0; i < count; i++) {
+      x[i] *= y[i];
     }
   }
 

@@ -13,6 +13,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
+import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -24,10 +25,12 @@ import java.lang.foreign.MemorySegment;
  * in double, and a result is rounded to f32 once, so a faster backend can be held against it.
  */
 public final class ReferenceBackend implements Backend {
-  /** One row widened to double, and the weights of one softmax: grown when needed, then reused. */
+  /** One row widened to double: grown when needed, then reused. */
   private double[] wide = new double[0];
 
-  private double[] weights = new double[0];
+  private final ReferenceAttention attention = new ReferenceAttention();
+
+  private final ReferenceGradients gradients = new ReferenceGradients();
 
   private final ReferenceConvolution convolution = new ReferenceConvolution();
 
@@ -180,57 +183,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     OperatorChecks.attention(device(), q, k, v, spec, out);
-    int queries = q.dim(1);
-    int keys = k.dim(1);
-    int size = q.dim(2) / spec.heads();
-    wide = atLeast(wide, size);
-    weights = atLeast(weights, keys);
-    for (long n = 0; n < q.dim(0); n++) {
-      for (int head = 0; head < spec.heads(); head++) {
-        long column = (long) head * size * 4;
-        for (int i = 0; i < queries; i++) {
-          int seen = spec.causal() ? Math.min(i + 1, keys) : keys;
-          widen(q.segment(), row(q, n * queries + i) + column, wide, size);
-          softmax(k, n * keys, column, size, spec.scale(), seen);
-          mean(v, n * keys, column, size, seen, out, row(out, n * queries + i) + column);
-        }
-      }
-    }
-  }
-
-  /** {@code weights[j] = exp(scale·q·k_j - max) / Σ}, with the query in {@link #wide}. */
-  private void softmax(Tensor k, long firstRow, long column, int size, double scale, int seen) {
-    double max = Double.NEGATIVE_INFINITY;
-    for (int j = 0; j < seen; j++) {
-      weights[j] = scale * dot(wide, k.segment(), row(k, firstRow + j) + column, size);
-      max = Math.max(max, weights[j]);
-    }
-    double sum = 0;
-    for (int j = 0; j < seen; j++) {
-      weights[j] = Math.exp(weights[j] - max);
-      sum += weights[j];
-    }
-    for (int j = 0; j < seen; j++) {
-      weights[j] /= sum;
-    }
-  }
-
-  /** {@code out_d = Σ weights[j]·v_jd}. */
-  private void mean(
-      Tensor v, long firstRow, long column, int size, int seen, Tensor out, long target) {
-    for (int d = 0; d < size; d++) {
-      wide[d] = 0;
-    }
-    var values = v.segment();
-    for (int j = 0; j < seen; j++) {
-      long at = row(v, firstRow + j) + column;
-      for (int d = 0; d < size; d++) {
-        wide[d] += weights[j] * values.get(FLOAT, at + d * 4L);
-      }
-    }
-    for (int d = 0; d < size; d++) {
-      out.segment().set(FLOAT, target + d * 4L, (float) wide[d]);
-    }
+    attention.attention(q, k, v, spec, out);
   }
 
   @Override
@@ -359,6 +312,57 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
+    GradientChecks.linear(device(), dy, weight, dx);
+    var own = Checks.packed("linearGradient", weight, ReferenceWeight.class, name());
+    gradients.linear(dy, own, dx);
+  }
+
+  @Override
+  public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
+    GradientChecks.conv2d(device(), dy, kernel, spec, dx);
+    var own = Checks.packed("conv2dGradient", kernel, ReferenceKernel.class, name());
+    gradients.conv2d(dy, own, spec, dx);
+  }
+
+  @Override
+  public void attentionGradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    GradientChecks.attention(device(), q, k, v, spec, dOut, dq, dk, dv);
+    attention.gradient(q, k, v, spec, dOut, dq, dk, dv);
+  }
+
+  @Override
+  public void groupNormGradient(
+      Tensor x,
+      int groups,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Activation activation,
+      Tensor dy,
+      Tensor dx) {
+    GradientChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+    gradients.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
+  }
+
+  @Override
+  public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
+    GradientChecks.activate(device(), activation, x, dy, dx);
+    ReferenceGradients.activate(activation, x, dy, dx);
+  }
+
+  @Override
   public void close() {}
 
   /** The formulas of {@link Activation}. */
@@ -370,6 +374,7 @@ public final class ReferenceBackend implements Backend {
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
       case GELU_ERF -> 0.5 * x * (1 + Erf.erf(x / Math.sqrt(2)));
       case QUICK_GELU -> x / (1 + Math.exp(-1.702 * x));
+      case RELU -> Math.max(0, x);
     };
   }
 
@@ -395,7 +400,7 @@ public final class ReferenceBackend implements Backend {
     return s0 + s1 + (s2 + s3);
   }
 
-  private static void widen(MemorySegment from, long at, double[] to, int length) {
+  static void widen(MemorySegment from, long at, double[] to, int length) {
     widen(from, at, to, 0, length);
   }
 

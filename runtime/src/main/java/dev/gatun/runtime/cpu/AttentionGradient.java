@@ -1,0 +1,324 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The gradient of attention, one head after the other: with the weights P, computed anew, {@code dV
+ * = Pᵀ·dO}, {@code dP = dO·Vᵀ}, {@code dS = scale·P ⊙ (dP − Σ P ⊙ dP)}, {@code dQ = dS·K} and
+ * {@code dK = dSᵀ·Q}.
+ *
+ * <p>As in {@link FlashAttention} the lanes of a vector are queries, a panel of them at a time, so
+ * Pᵀ and dSᵀ {@code [keys][queries]} are made without a sum across lanes, and dSᵀ is at once the
+ * right operand of {@code dQᵀ = Kᵀ·dSᵀ}. A block of panels of both is collected as left operands
+ * for dV and dK, which grow from block to block.
+ */
+final class AttentionGradient implements ThreadTeam.Work {
+  private static final VectorSpecies<Float> S = Lanes.F32;
+
+  /** Queries of a panel. */
+  private static final int PANEL = MicroKernel.WIDTH;
+
+  /** Queries of a block. */
+  private static final int BLOCK = MicroKernel.DEPTH;
+
+  private static final float[] ZEROS = new float[PANEL];
+
+  /** The buffers of one worker: left operands, sums, and right operands. */
+  private static final class Buffers {
+    float[] k = new float[0];
+    float[] v = new float[0];
+    float[] kTransposed = new float[0];
+    float[] p = new float[0];
+    float[] ds = new float[0];
+    float[] pPanel = new float[0];
+    float[] dsPanel = new float[0];
+    float[] dq = new float[0];
+    float[] dk = new float[0];
+    float[] dv = new float[0];
+    float[] row = new float[0];
+    final Scratch right = new Scratch();
+  }
+
+  private final ThreadTeam team;
+  private final Buffers[] buffers;
+
+  // The call that is running.
+  private Tensor q;
+  private Tensor k;
+  private Tensor v;
+  private Tensor dOut;
+  private Tensor dq;
+  private Tensor dk;
+  private Tensor dv;
+  private int heads;
+  private int size;
+  private int queries;
+  private int keys;
+  private int sizePanels;
+  private float scale;
+  private boolean causal;
+
+  AttentionGradient(ThreadTeam team) {
+    this.team = team;
+    buffers = new Buffers[team.size()];
+    for (int i = 0; i < buffers.length; i++) {
+      buffers[i] = new Buffers();
+    }
+  }
+
+  void gradient(
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor dOut,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    this.q = q;
+    this.k = k;
+    this.v = v;
+    this.dOut = dOut;
+    this.dq = dq;
+    this.dk = dk;
+    this.dv = dv;
+    heads = spec.heads();
+    size = q.dim(2) / heads;
+    queries = q.dim(1);
+    keys = k.dim(1);
+    sizePanels = Math.ceilDiv(size, PANEL);
+    scale = spec.scale();
+    causal = spec.causal();
+    team.run(this);
+  }
+
+  @Override
+  public void run(int worker, int workers) {
+    int units = Math.multiplyExact(q.dim(0), heads);
+    int end = ThreadTeam.begin(units, worker + 1, workers);
+    for (int unit = ThreadTeam.begin(units, worker, workers); unit < end; unit++) {
+      head(unit / heads, unit % heads, buffers[worker]);
+    }
+  }
+
+  private void head(int n, int head, Buffers b) {
+    int pieces = Math.ceilDiv(size, MicroKernel.DEPTH);
+    int keyPieces = Math.ceilDiv(keys, MicroKernel.DEPTH);
+    b.row = atLeast(b.row, Math.max(size, PANEL));
+    b.k = atLeast(b.k, pieces * keys * MicroKernel.STRIDE);
+    b.v = atLeast(b.v, pieces * keys * MicroKernel.STRIDE);
+    b.kTransposed = atLeast(b.kTransposed, keyPieces * size * MicroKernel.STRIDE);
+    b.p = atLeast(b.p, keys * MicroKernel.STRIDE);
+    b.ds = atLeast(b.ds, keys * MicroKernel.STRIDE);
+    b.pPanel = atLeast(b.pPanel, keys * PANEL);
+    b.dsPanel = atLeast(b.dsPanel, keys * PANEL);
+    b.dq = atLeast(b.dq, size * PANEL);
+    b.dk = atLeast(b.dk, sizePanels * keys * PANEL);
+    b.dv = atLeast(b.dv, sizePanels * keys * PANEL);
+    packRows(k, n, head, b.k);
+    packRows(v, n, head, b.v);
+    packColumns(n, head, b.kTransposed, b.row);
+    Arrays.fill(b.dk, 0, sizePanels * keys * PANEL, 0f);
+    Arrays.fill(b.dv, 0, sizePanels * keys * PANEL, 0f);
+    for (int first = 0; first < queries; first += BLOCK) {
+      int count = Math.min(BLOCK, queries - first);
+      for (int query = 0; query < count; query += PANEL) {
+        panel(n, head, first, query, Math.min(PANEL, count - query), b);
+      }
+      addBlock(q, n, head, first, count, b.ds, b.dk, b);
+      addBlock(dOut, n, head, first, count, b.p, b.dv, b);
+    }
+    storeKeys(b.dk, dk, n, head);
+    storeKeys(b.dv, dv, n, head);
+  }
+
+  /** Rows of keys or values as a left operand, {@code [pieces][keys][STRIDE]}. */
+  private void packRows(Tensor from, int n, int head, float[] to) {
+    for (int c = 0, at = 0; c < size; c += MicroKernel.DEPTH) {
+      int depth = Math.min(MicroKernel.DEPTH, size - c);
+      for (int key = 0; key < keys; key++, at += MicroKernel.STRIDE) {
+        load(from, (long) n * keys + key, head * size + c, to, at, depth);
+      }
+    }
+  }
+
+  /** Kᵀ as a left operand, {@code [pieces of keys][size][STRIDE]}. */
+  private void packColumns(int n, int head, float[] to, float[] row) {
+    for (int key = 0; key < keys; key++) {
+      load(k, (long) n * keys + key, head * size, row, 0, size);
+      int piece = key / MicroKernel.DEPTH;
+      int at = piece * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
+      for (int c = 0; c < size; c++) {
+        to[at + c * MicroKernel.STRIDE] = row[c];
+      }
+    }
+  }
+
+  /** One panel of queries: dQ, and its columns of Pᵀ and dSᵀ. */
+  private void panel(int n, int head, int first, int query, int count, Buffers b) {
+    long row = (long) n * queries + first + query;
+    var qPanel = b.right.segment(0, (long) size * PANEL);
+    var dOutPanel = b.right.segment(1, (long) size * PANEL);
+    transpose(q, row, count, head, scale, qPanel, b);
+    product(b.k, keys, qPanel, size, b.pPanel, 0, false);
+    if (causal) {
+      FlashAttention.hideLater(b.pPanel, 0, keys, first + query);
+    }
+    softmax(b.pPanel, keys);
+    transpose(dOut, row, count, head, 1, dOutPanel, b);
+    product(b.v, keys, dOutPanel, size, b.dsPanel, 0, false);
+    for (int half = 0; half < PANEL; half += Lanes.COUNT) {
+      slopes(b.pPanel, b.dsPanel, half, half + keys * PANEL, scale);
+    }
+    var dsPanel = b.right.segment(2, (long) keys * PANEL);
+    MemorySegment.copy(b.dsPanel, 0, dsPanel, Tensor.FLOAT, 0, keys * PANEL);
+    product(b.kTransposed, size, dsPanel, keys, b.dq, 0, false);
+    storeQueries(row, count, head, b);
+    for (int key = 0; key < keys; key++) {
+      System.arraycopy(b.pPanel, key * PANEL, b.p, key * MicroKernel.STRIDE + query, PANEL);
+      System.arraycopy(b.dsPanel, key * PANEL, b.ds, key * MicroKernel.STRIDE + query, PANEL);
+    }
+  }
+
+  /** {@code C = A·B} or {@code C += A·B} for a left operand {@code [pieces of k][rows][STRIDE]}. */
+  private static void product(
+      float[] a, int rows, MemorySegment right, int k, float[] c, int to, boolean add) {
+    for (int done = 0, piece = 0; done < k; done += MicroKernel.DEPTH, piece++) {
+      int depth = Math.min(MicroKernel.DEPTH, k - done);
+      long panel = (long) done * PANEL * Float.BYTES;
+      for (int r = 0; r < rows; r += MicroKernel.ROWS) {
+        int height = Math.min(MicroKernel.ROWS, rows - r);
+        int at = (piece * rows + r) * MicroKernel.STRIDE;
+        int tile = to + r * PANEL;
+        if (piece == 0 && !add) {
+          MicroKernel.multiply(a, at, right, panel, depth, ZEROS, 0, 0, c, tile, height);
+        } else {
+          MicroKernel.multiply(a, at, right, panel, depth, c, tile, PANEL, c, tile, height);
+        }
+      }
+    }
+  }
+
+  /** Rows of queries as a right operand, {@code [size][PANEL]}, with zeros where there is none. */
+  private void transpose(
+      Tensor from, long row, int count, int head, float factor, MemorySegment to, Buffers b) {
+    float[] columns = b.dq; // not in use before the end of the panel
+    if (count < PANEL) {
+      Arrays.fill(columns, 0, size * PANEL, 0f);
+    }
+    for (int i = 0; i < count; i++) {
+      load(from, row + i, head * size, b.row, 0, size);
+      for (int c = 0; c < size; c++) {
+        columns[c * PANEL + i] = b.row[c] * factor;
+      }
+    }
+    MemorySegment.copy(columns, 0, to, Tensor.FLOAT, 0, size * PANEL);
+  }
+
+  /** The scores of all keys become weights. */
+  private static void softmax(float[] p, int keys) {
+    int end = keys * PANEL;
+    for (int half = 0; half < PANEL; half += Lanes.COUNT) {
+      subtractMaximum(p, half, half + end);
+    }
+    Exponential.exp(p, 0, end);
+    for (int half = 0; half < PANEL; half += Lanes.COUNT) {
+      divideBySum(p, half, half + end);
+    }
+  }
+
+  private static void subtractMaximum(float[] p, int from, int to) {
+    var max = FloatVector.fromArray(S, p, from);
+    for (int i = from + PANEL; i < to; i += PANEL) {
+      var score = FloatVector.fromArray(S, p, i);
+      max = max.blend(score, score.compare(VectorOperators.GT, max));
+    }
+    for (int i = from; i < to; i += PANEL) {
+      FloatVector.fromArray(S, p, i).sub(max).intoArray(p, i);
+    }
+  }
+
+  private static void divideBySum(float[] p, int from, int to) {
+    var sum = FloatVector.zero(S);
+    for (int i = from; i < to; i += PANEL) {
+      sum = sum.add(FloatVector.fromArray(S, p, i));
+    }
+    var inverse = FloatVector.broadcast(S, 1f).div(sum);
+    for (int i = from; i < to; i += PANEL) {
+      FloatVector.fromArray(S, p, i).mul(inverse).intoArray(p, i);
+    }
+  }
+
+  /** dP becomes dS. */
+  private static void slopes(float[] p, float[] d, int from, int to, float scale) {
+    var mean = FloatVector.zero(S);
+    for (int i = from; i < to; i += PANEL) {
+      mean = FloatVector.fromArray(S, p, i).fma(FloatVector.fromArray(S, d, i), mean);
+    }
+    for (int i = from; i < to; i += PANEL) {
+      var weight = FloatVector.fromArray(S, p, i).mul(scale);
+      FloatVector.fromArray(S, d, i).sub(mean).mul(weight).intoArray(d, i);
+    }
+  }
+
+  /** {@code sums += left·rows} for the rows of a block of queries, panel by panel of channels. */
+  private void addBlock(
+      Tensor rows, int n, int head, int first, int count, float[] left, float[] sums, Buffers b) {
+    var right = b.right.segment(3, (long) BLOCK * PANEL);
+    for (int panel = 0; panel < sizePanels; panel++) {
+      int column = panel * PANEL;
+      int width = Math.min(PANEL, size - column);
+      Arrays.fill(b.row, 0, PANEL, 0f);
+      for (int i = 0; i < count; i++) {
+        load(rows, (long) n * queries + first + i, head * size + column, b.row, 0, width);
+        MemorySegment.copy(b.row, 0, right, Tensor.FLOAT, (long) i * PANEL * Float.BYTES, PANEL);
+      }
+      product(left, keys, right, count, sums, panel * keys * PANEL, true);
+    }
+  }
+
+  private void storeQueries(long row, int count, int head, Buffers b) {
+    for (int i = 0; i < count; i++) {
+      for (int c = 0; c < size; c++) {
+        b.row[c] = b.dq[c * PANEL + i];
+      }
+      store(b.row, 0, dq, row + i, head * size, size);
+    }
+  }
+
+  private void storeKeys(float[] sums, Tensor to, int n, int head) {
+    for (int key = 0; key < keys; key++) {
+      for (int column = 0; column < size; column += PANEL) {
+        int at = (column / PANEL * keys + key) * PANEL;
+        int width = Math.min(PANEL, size - column);
+        store(sums, at, to, (long) n * keys + key, head * size + column, width);
+      }
+    }
+  }
+
+  private static void load(Tensor from, long row, int column, float[] to, int at, int count) {
+    long element = row * from.rowStride() + column;
+    MemorySegment.copy(from.segment(), Tensor.FLOAT, element * Float.BYTES, to, at, count);
+  }
+
+  private static void store(float[] from, int at, Tensor to, long row, int column, int count) {
+    long element = row * to.rowStride() + column;
+    MemorySegment.copy(from, at, to.segment(), Tensor.FLOAT, element * Float.BYTES, count);
+  }
+
+  private static float[] atLeast(float[] array, int length) {
+    return array.length < length ? new float[length] : array;
+  }
+
+  void close() {
+    for (var b : buffers) {
+      b.right.close();
+    }
+  }
+}
