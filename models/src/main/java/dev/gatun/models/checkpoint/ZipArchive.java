@@ -8,8 +8,8 @@ import java.util.SequencedMap;
 import java.util.zip.CRC32;
 
 /**
- * A zip archive whose members are stored, not compressed, as {@code torch.save} writes them (PKWARE
- * APPNOTE 6.3.10).
+ * A zip archive whose members are stored, as {@code torch.save} writes them, or also deflated, as
+ * NumPy may (PKWARE APPNOTE 6.3.10).
  *
  * <p>Readers of zip differ in what they believe where a file contradicts itself, and hostile files
  * live on that. So here every byte has one meaning: the members follow each other from byte 0 to
@@ -32,7 +32,12 @@ final class ZipArchive {
   private static final int ENCRYPTED = 1;
   private static final int HAS_DESCRIPTOR = 1 << 3;
   private static final int UTF8 = 1 << 11;
+
+  /** How hard deflate tried: of no use to a reader. */
+  private static final int EFFORT = 3 << 1;
+
   private static final int STORED = 0;
+  private static final int DEFLATED = 8;
   private static final int ZIP64 = 1;
 
   /** A 32-bit field that says "see the zip64 field". */
@@ -42,28 +47,45 @@ final class ZipArchive {
    * A member.
    *
    * @param offset where its bytes begin in the file
+   * @param packed how many bytes of the file it takes
    * @param size how many bytes it has
    * @param crc CRC-32 of them
+   * @param deflated whether they are compressed; if not, {@code packed} is {@code size}
    */
-  record Member(String name, long offset, long size, long crc) {}
+  record Member(String name, long offset, long packed, long size, long crc, boolean deflated) {}
 
   /** What the central directory says of a member. */
   private record Entry(
-      String name, long nameAt, int nameLength, int flags, long crc, long size, long local) {}
+      String name,
+      long nameAt,
+      int nameLength,
+      int flags,
+      int method,
+      long crc,
+      long packed,
+      long size,
+      long local) {}
 
   /** Where the central directory is. */
   private record Directory(long begin, long end, long entries) {}
 
   private final Source source;
+  private final boolean mayDeflate;
   private final SequencedMap<String, Member> members = new LinkedHashMap<>();
 
-  private ZipArchive(Source source) {
+  private ZipArchive(Source source, boolean mayDeflate) {
     this.source = source;
+    this.mayDeflate = mayDeflate;
   }
 
-  /** Reads and proves the directory and the local headers. */
+  /** Reads and proves the directory and the local headers; no member may be compressed. */
   static ZipArchive read(Source source) throws CheckpointException {
-    var archive = new ZipArchive(source);
+    return read(source, false);
+  }
+
+  /** The same where members may be deflated. */
+  static ZipArchive read(Source source, boolean mayDeflate) throws CheckpointException {
+    var archive = new ZipArchive(source, mayDeflate);
     var directory = archive.directory();
     archive.locate(archive.entries(directory), directory.begin);
     return archive;
@@ -75,7 +97,7 @@ final class ZipArchive {
   }
 
   /**
-   * Proves the checksum of a small member.
+   * Proves the checksum of a small stored member.
    *
    * @param limit how many bytes it may have
    */
@@ -195,10 +217,17 @@ final class ZipArchive {
     if ((flags & ENCRYPTED) != 0) {
       throw error(name, "is encrypted; decrypt the file first");
     }
-    if ((flags & ~(HAS_DESCRIPTOR | UTF8)) != 0) {
+    if ((flags & ~(HAS_DESCRIPTOR | UTF8 | (method == DEFLATED ? EFFORT : 0))) != 0) {
       throw error(name, "has the unknown zip flags 0x%04x".formatted(flags));
     }
-    if (method != STORED) {
+    if (mayDeflate && method != STORED && method != DEFLATED) {
+      throw error(
+          name,
+          "is compressed (method "
+              + method
+              + "), which cannot be read; write it with numpy.savez or numpy.savez_compressed");
+    }
+    if (!mayDeflate && method != STORED) {
       throw error(
           name,
           "is compressed (method "
@@ -213,7 +242,7 @@ final class ZipArchive {
             source.u32(at + 24),
             source.u32(at + 20),
             source.u32(at + 42));
-    if (wide[0] != wide[1]) {
+    if (method == STORED && wide[0] != wide[1]) {
       throw error(
           name,
           "has "
@@ -226,7 +255,15 @@ final class ZipArchive {
       throw error(name, "is in another part of a split zip; join the parts first");
     }
     return new Entry(
-        name, at + CENTRAL_BYTES, nameLength, flags, source.u32(at + 16), wide[0], wide[2]);
+        name,
+        at + CENTRAL_BYTES,
+        nameLength,
+        flags,
+        method,
+        source.u32(at + 16),
+        wide[1],
+        wide[0],
+        wide[2]);
   }
 
   /**
@@ -313,11 +350,11 @@ final class ZipArchive {
     int nameLength = source.u16(at + 26);
     int extraLength = source.u16(at + 28);
     long data = at + LOCAL_BYTES + nameLength + extraLength;
-    if (data > next || entry.size < 0 || entry.size > next - data) {
+    if (data > next || entry.packed < 0 || entry.packed > next - data) {
       throw error(
           entry.name,
           "is said to have "
-              + Long.toUnsignedString(entry.size)
+              + Long.toUnsignedString(entry.packed)
               + " bytes, but only "
               + Math.max(0, next - data)
               + " are there; the file is damaged or its download was cut off");
@@ -343,18 +380,19 @@ final class ZipArchive {
     long crc = source.u32(at + 14);
     boolean agrees =
         source.u16(at + 6) == entry.flags
-            && source.u16(at + 8) == STORED
+            && source.u16(at + 8) == entry.method
             && (crc == entry.crc || later && crc == 0)
             && (sizes[0] == entry.size || later && sizes[0] == 0)
-            && (sizes[1] == entry.size || later && sizes[1] == 0);
-    long gap = next - data - entry.size;
+            && (sizes[1] == entry.packed || later && sizes[1] == 0);
+    long gap = next - data - entry.packed;
     if (!agrees || !(later ? descriptor(next - gap, gap, entry) : gap == 0)) {
       throw error(
           entry.name,
           "has a local header or descriptor that contradicts the directory; the file is damaged or"
               + " hostile");
     }
-    return new Member(entry.name, data, entry.size, entry.crc);
+    return new Member(
+        entry.name, data, entry.packed, entry.size, entry.crc, entry.method == DEFLATED);
   }
 
   /** Whether what follows the data is its descriptor: [signature], CRC-32, two sizes. */
@@ -371,7 +409,7 @@ final class ZipArchive {
     }
     boolean wide = length >= 20;
     return source.u32(at) == entry.crc
-        && (wide ? source.i64(at + 4) : source.u32(at + 4)) == entry.size
+        && (wide ? source.i64(at + 4) : source.u32(at + 4)) == entry.packed
         && (wide ? source.i64(at + 12) : source.u32(at + 8)) == entry.size;
   }
 

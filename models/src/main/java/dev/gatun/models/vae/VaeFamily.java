@@ -1,6 +1,5 @@
 package dev.gatun.models.vae;
 
-import dev.gatun.models.Network;
 import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily;
 import dev.gatun.models.ParameterException;
@@ -198,7 +197,7 @@ public final class VaeFamily implements NetworkFamily {
   }
 
   @Override
-  public Network load(NetworkConfig config, Parameters parameters, Backend backend) {
+  public AutoencoderKL load(NetworkConfig config, Parameters parameters, Backend backend) {
     return new AutoencoderKL((AutoencoderKLConfig) config, parameters, backend);
   }
 }

@@ -18,6 +18,10 @@ final class ZipBytes {
     int method;
     long crc;
     long size;
+
+    /** Its size when unpacked, or -1 where that is {@link #size}. */
+    long unpacked = -1;
+
     byte[] localExtra = {};
 
     /** Length of the descriptor after the data: 0, 12, 16, 20 or 24. */
@@ -47,6 +51,10 @@ final class ZipBytes {
       var crc32 = new CRC32();
       crc32.update(data);
       this.crc = crc32.getValue();
+    }
+
+    private long unpacked() {
+      return unpacked == -1 ? size : unpacked;
     }
   }
 
@@ -117,27 +125,29 @@ final class ZipBytes {
     byte[] extra = member.localExtra;
     if (member.zip64) {
       var field = new LittleEndian().u16(1).u16(16);
-      long size = later ? 0 : member.size;
-      extra = field.u64(size).u64(size).bytes(extra).toBytes();
+      long whole = later ? 0 : member.unpacked();
+      extra = field.u64(whole).u64(later ? 0 : member.size).bytes(extra).toBytes();
     }
     if (member.zip64Offset) {
       extra = new LittleEndian().u16(1).u16(8).u64(member.offset).bytes(extra).toBytes();
     }
     long narrow = member.zip64 ? 0xFFFFFFFFL : later ? 0 : member.size;
     out.u32(0x04034b50L).u16(0).u16(member.flags | (later ? 8 : 0)).u16(member.method);
-    out.u32(0).u32(later ? 0 : member.crc).u32(narrow).u32(narrow).u16(name.length);
+    long wide = member.zip64 ? 0xFFFFFFFFL : later ? 0 : member.unpacked();
+    out.u32(0).u32(later ? 0 : member.crc).u32(narrow).u32(wide).u16(name.length);
     out.u16(member.localExtraLength >= 0 ? member.localExtraLength : extra.length);
     out.bytes(name).bytes(extra).bytes(member.data);
     if (later) {
       long size = member.size + member.descriptorLie;
+      long whole = member.unpacked() + member.descriptorLie;
       if (member.descriptor == 16 || member.descriptor == 24) {
         out.u32(0x08074b50L);
       }
       out.u32(member.crc);
       if (member.descriptor >= 20) {
-        out.u64(size).u64(size);
+        out.u64(size).u64(whole);
       } else {
-        out.u32(size).u32(size);
+        out.u32(size).u32(whole);
       }
     }
   }
@@ -146,7 +156,8 @@ final class ZipBytes {
     byte[] name = member.name.getBytes(StandardCharsets.UTF_8);
     long narrow = member.zip64 ? 0xFFFFFFFFL : member.size;
     out.u32(0x02014b50L).u16(0).u16(0).u16(member.flags | (member.descriptor > 0 ? 8 : 0));
-    out.u16(member.method).u32(0).u32(member.crc).u32(narrow).u32(narrow).u16(name.length);
+    out.u16(member.method).u32(0).u32(member.crc).u32(narrow);
+    out.u32(member.zip64 ? 0xFFFFFFFFL : member.unpacked()).u16(name.length);
     boolean wide = member.zip64 || member.zip64Offset;
     out.u16(member.zip64 ? 4 + member.zip64Bytes : wide ? 12 : 0).u16(0).u16(0).u16(0).u32(0);
     out.u32(wide ? 0xFFFFFFFFL : member.offset).bytes(name);
@@ -155,7 +166,7 @@ final class ZipBytes {
     }
     if (member.zip64) {
       var values =
-          new LittleEndian().u64(member.size).u64(member.size).u64(member.offset).toBytes();
+          new LittleEndian().u64(member.unpacked()).u64(member.size).u64(member.offset).toBytes();
       out.u16(1).u16(member.zip64Bytes);
       out.bytes(Arrays.copyOf(values, member.zip64Bytes));
     }

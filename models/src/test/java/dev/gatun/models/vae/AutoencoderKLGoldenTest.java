@@ -137,6 +137,19 @@ class AutoencoderKLGoldenTest {
     }
   }
 
+  @Test
+  void whatIsTimedComputesOnTheNetworksOwnWeights() throws IOException {
+    try (var backend = Backend.open(Device.CPU, "cpu", 2)) {
+      var network = TinyAutoencoder.load(backend);
+      try (var trial = network.trial(2)) {
+        trial.run();
+        trial.run();
+        network.close();
+        assertThrows(IllegalStateException.class, trial::run);
+      }
+    }
+  }
+
   /** One network serves pictures of several sizes and workspaces in turn. */
   @Test
   void sizesMayAlternate() throws IOException {

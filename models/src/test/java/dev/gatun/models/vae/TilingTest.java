@@ -73,9 +73,9 @@ class TilingTest {
     try (var backend = Backend.open(Device.CPU, "cpu", 2);
         var network = load(backend);
         var workspace = backend.workspace();
-        var z = AutoencoderKLGoldenTest.random(backend, Shape.of(2, 17, 11, 4));
-        var images = backend.allocate(DType.F32, Shape.of(2, 34, 22, 3));
-        var again = backend.allocate(DType.F32, Shape.of(2, 34, 22, 3))) {
+        var z = AutoencoderKLGoldenTest.random(backend, Shape.of(2, 13, 9, 4));
+        var images = backend.allocate(DType.F32, Shape.of(2, 26, 18, 3));
+        var again = backend.allocate(DType.F32, Shape.of(2, 26, 18, 3))) {
       network.decode(z, 1, Tiling.ALWAYS, workspace, images);
       for (int i = 0; i < 2; i++) {
         float[] expected = diffusers(network, z.slice(i, i + 1), 8, 6, 16, 12, 4, true);
@@ -86,18 +86,18 @@ class TilingTest {
       assertArrayEquals(images.toFloats(), again.toFloats());
       assertEquals(held, workspace.bytes());
       network.decode(z, 1, workspace, again);
-      assertTrue(distance(images, again) > 0.01, "a picture of 34×22 goes as a whole");
+      assertTrue(distance(images, again) > 0.01, "a picture of 26×18 goes as a whole");
     }
   }
 
   @Test
   void encodesAsDiffusersDoes() throws IOException {
-    try (var backend = Backend.open(Device.CPU, "cpu", 2);
+    try (var backend = Backend.open(Device.CPU, "reference", 1);
         var network = load(backend);
         var workspace = backend.workspace();
         // the odd row and column are in no latent
-        var x = AutoencoderKLGoldenTest.random(backend, Shape.of(1, 35, 23, 3));
-        var moments = backend.allocate(DType.F32, Shape.of(1, 17, 11, 8))) {
+        var x = AutoencoderKLGoldenTest.random(backend, Shape.of(1, 21, 19, 3));
+        var moments = backend.allocate(DType.F32, Shape.of(1, 10, 9, 8))) {
       network.encode(x, Tiling.ALWAYS, workspace, moments);
       float[] expected = diffusers(network, x, 16, 12, 8, 6, 2, false);
       assertArrayEquals(expected, moments.toFloats(), 1e-5f);
@@ -258,10 +258,10 @@ class TilingTest {
     long mib = 1 << 20;
     try (var backend = Backend.open(Device.CPU, "cpu", 2);
         var network = new AutoencoderKL(config, new RandomParameters(), backend);
-        var z = AutoencoderKLGoldenTest.random(backend, Shape.of(1, 16, 8, 4));
-        var image = backend.allocate(DType.F32, Shape.of(1, 128, 64, 3));
-        var moments = backend.allocate(DType.F32, Shape.of(1, 16, 8, 8))) {
-      long pixels = 128 * 64;
+        var z = AutoencoderKLGoldenTest.random(backend, Shape.of(1, 8, 8, 4));
+        var image = backend.allocate(DType.F32, Shape.of(1, 64, 64, 3));
+        var moments = backend.allocate(DType.F32, Shape.of(1, 8, 8, 8))) {
+      long pixels = 64 * 64;
       long decode = memory(network, workspace -> network.decode(z, 1, workspace, image));
       assertTrue(
           decode >= pixels * 2304 / 4 && decode <= pixels * 2304 / 4 + mib, decode + " bytes");
@@ -270,7 +270,7 @@ class TilingTest {
           encode >= pixels * 1536 / 4 && encode <= pixels * 1536 / 4 + mib, encode + " bytes");
       long tiled =
           memory(network, workspace -> network.decode(z, 1, Tiling.ALWAYS, workspace, image));
-      assertTrue(tiled <= 2 * mib, tiled + " bytes in tiles of 32×32");
+      assertTrue(tiled <= mib, tiled + " bytes in tiles of 32×32");
     }
   }
 

@@ -39,6 +39,6 @@ final class TinyAutoencoder {
 
   static AutoencoderKL load(AutoencoderKLConfig config, TensorParameters file, Backend backend) {
     var layout = FAMILY.layout(file.shapes()).orElseThrow();
-    return (AutoencoderKL) FAMILY.load(config, layout.adapt(config, file), backend);
+    return FAMILY.load(config, layout.adapt(config, file), backend);
   }
 }
