@@ -49,7 +49,7 @@ final class CpuBackend implements Backend {
     convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
     attentionGradient = new AttentionGradient(team);
-    groupNormGradient = new GroupNormGradient(team);
+    groupNormGradient = new GroupNormGradient(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
     groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
