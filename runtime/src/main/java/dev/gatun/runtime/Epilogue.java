@@ -3,9 +3,9 @@ package dev.gatun.runtime;
 import java.util.Objects;
 
 /**
- * What {@link Backend#linear} does to a product before it stores it: {@code activation(x·Wᵀ +
- * bias)}. A layer makes its epilogue once; what changes from call to call (gate and residual) are
- * arguments of the operator.
+ * What {@link Backend#linear} and {@link Backend#conv2d} do to a product before they store it:
+ * {@code activation(x·Wᵀ + bias)}. A layer makes its epilogue once; what changes from call to call
+ * (gate and residual) are arguments of the operator.
  *
  * @param bias F32 {@code [out]}, or null for none
  * @param activation applied after the bias

@@ -33,8 +33,7 @@ package dev.gatun.runtime;
  * <p>Between {@link #watch} and {@link #backward}, tensors must be written by operators of the
  * recorder alone, and the parameters of layers must stay the same until {@link #clear}.
  */
-public final class RecordingBackend implements Backend {
-  private final Backend inner;
+public final class RecordingBackend extends ConstantBackend {
   private final RecordedMemory memory;
   private final Tape tape;
   private boolean recording;
@@ -44,7 +43,7 @@ public final class RecordingBackend implements Backend {
    * holds, and leaves the backend open.
    */
   public RecordingBackend(Backend inner) {
-    this.inner = inner;
+    super(inner);
     memory = new RecordedMemory(inner);
     tape = new Tape(inner, memory);
   }
@@ -113,47 +112,18 @@ public final class RecordingBackend implements Backend {
   }
 
   @Override
-  public String name() {
-    return inner.name();
-  }
-
-  @Override
-  public Device device() {
-    return inner.device();
-  }
-
-  @Override
-  public int threads() {
-    return inner.threads();
-  }
-
-  @Override
-  public String description() {
-    return inner.description();
-  }
-
-  @Override
   public Tensor allocate(DType dtype, Shape shape) {
     var tensor = inner.allocate(dtype, shape);
     memory.add(tensor);
     return tensor;
   }
 
-  @Override
-  public Weight pack(Tensor matrix) {
-    return inner.pack(matrix);
-  }
-
-  @Override
-  public ConvKernel packKernel(Tensor kernel) {
-    return inner.packKernel(kernel);
-  }
-
   // ----------------------------------------------------------------------------------------
   // what is recorded
 
-  /** Whether an operand depends on the input, while a recording is on. */
-  private boolean depends(Tensor operand) {
+  /** While a recording is on. */
+  @Override
+  boolean depends(Tensor operand) {
     return recording && memory.isActive(operand);
   }
 
@@ -174,16 +144,8 @@ public final class RecordingBackend implements Backend {
     }
   }
 
-  /** Refuses what cannot be differentiated. */
-  private static void refuse(boolean depends, String what) {
-    if (depends) {
-      throw new UnsupportedOperationException(
-          what + " depends on a watched tensor, and its gradient is not implemented");
-    }
-  }
-
-  /** After an operator that does not depend on the input. */
-  private void overwritten(Tensor out) {
+  @Override
+  void overwritten(Tensor out) {
     if (recording) {
       tape.overwritten(out);
     }
@@ -443,109 +405,5 @@ public final class RecordingBackend implements Backend {
     var step = tape.next(Step.Movement.class, Step.Movement::new);
     step.set(operator, patch, x);
     tape.push(step, out);
-  }
-
-  // ----------------------------------------------------------------------------------------
-  // what must not depend on the input
-
-  @Override
-  public void resizeBilinear(Tensor x, Tensor out) {
-    refuse(depends(x), "resizeBilinear: x");
-    inner.resizeBilinear(x, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void embed(Tensor table, Tensor ids, Tensor out) {
-    refuse(depends(table), "embed: table");
-    inner.embed(table, ids, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void timestepEmbedding(Tensor t, double maxPeriod, Tensor out) {
-    refuse(depends(t), "timestepEmbedding: t");
-    inner.timestepEmbedding(t, maxPeriod, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void layerNorm(
-      Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
-    refuse(depends(x) || depends(shift) || depends(scale), "layerNorm: an operand");
-    inner.layerNorm(x, gamma, beta, shift, scale, eps, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void clamp(Tensor x, double low, double high, Tensor out) {
-    refuse(depends(x), "clamp: x");
-    inner.clamp(x, low, high, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void exp(double a, Tensor x, double b, Tensor out) {
-    refuse(depends(x), "exp: x");
-    inner.exp(a, x, b, out);
-    overwritten(out);
-  }
-
-  @Override
-  public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
-    refuse(depends(dy), "linearGradient: dy");
-    inner.linearGradient(dy, weight, dx);
-    overwritten(dx);
-  }
-
-  @Override
-  public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
-    refuse(depends(dy), "conv2dGradient: dy");
-    inner.conv2dGradient(dy, kernel, spec, dx);
-    overwritten(dx);
-  }
-
-  @Override
-  public void attentionGradient(
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      AttentionSpec spec,
-      Tensor dOut,
-      Tensor dq,
-      Tensor dk,
-      Tensor dv) {
-    refuse(
-        depends(q) || depends(k) || depends(v) || depends(dOut), "attentionGradient: an operand");
-    inner.attentionGradient(q, k, v, spec, dOut, dq, dk, dv);
-    overwritten(dq);
-    overwritten(dk);
-    overwritten(dv);
-  }
-
-  @Override
-  public void groupNormGradient(
-      Tensor x,
-      int groups,
-      Tensor gamma,
-      Tensor beta,
-      Tensor shift,
-      Tensor scale,
-      float eps,
-      Activation activation,
-      Tensor dy,
-      Tensor dx) {
-    refuse(
-        depends(x) || depends(shift) || depends(scale) || depends(dy),
-        "groupNormGradient: an operand");
-    inner.groupNormGradient(x, groups, gamma, beta, shift, scale, eps, activation, dy, dx);
-    overwritten(dx);
-  }
-
-  @Override
-  public void activateGradient(Activation activation, Tensor x, Tensor dy, Tensor dx) {
-    refuse(depends(x) || depends(dy), "activateGradient: an operand");
-    inner.activateGradient(activation, x, dy, dx);
-    overwritten(dx);
   }
 }

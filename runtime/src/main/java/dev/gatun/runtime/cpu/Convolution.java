@@ -60,7 +60,7 @@ final class Convolution implements Gemm.Rows {
   }
 
   @Override
-  public void copy(int row, int count, int k, int depth, float[] a) {
+  public void copy(int row, int count, int k, int depth, float[] a, int at) {
     if (depth == 0) {
       return; // no channels
     }
@@ -69,7 +69,13 @@ final class Convolution implements Gemm.Rows {
     int n = row / outWidth / outHeight;
     for (int r = 0; r < count; r++) {
       copyWindow(
-          n, i * spec.stride() - spec.top(), j * spec.stride() - spec.left(), k, depth, a, r);
+          n,
+          i * spec.stride() - spec.top(),
+          j * spec.stride() - spec.left(),
+          k,
+          depth,
+          a,
+          at + r * MicroKernel.STRIDE);
       if (++j == outWidth) {
         j = 0;
         if (++i == outHeight) {
@@ -81,11 +87,10 @@ final class Convolution implements Gemm.Rows {
   }
 
   /** Elements {@code k … k + depth - 1} of the window whose first corner is (top, left). */
-  private void copyWindow(int n, int top, int left, int k, int depth, float[] a, int r) {
+  private void copyWindow(int n, int top, int left, int k, int depth, float[] a, int at) {
     // The part of a line that lies in the map.
     int inside = Math.clamp(-left, 0, kernelWidth) * in;
     int outside = Math.clamp(width - left, 0, kernelWidth) * in;
-    int at = r * MicroKernel.STRIDE;
     int end = k + depth;
     int first = k / line * line; // where the present line begins
     for (int y = top + k / line; k < end; y++, first += line) {

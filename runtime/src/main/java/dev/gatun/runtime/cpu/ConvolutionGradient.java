@@ -45,12 +45,12 @@ final class ConvolutionGradient implements Gemm.Rows {
   }
 
   @Override
-  public void copy(int row, int count, int k, int depth, float[] a) {
+  public void copy(int row, int count, int k, int depth, float[] a, int at) {
     for (int r = 0; r < count; r++) {
       int position = row + r;
       int x = position % width;
       int y = position / width % height;
-      copyRow(position / width / height, y, x, k, k + depth, a, r * MicroKernel.STRIDE);
+      copyRow(position / width / height, y, x, k, k + depth, a, at + r * MicroKernel.STRIDE);
     }
   }
 

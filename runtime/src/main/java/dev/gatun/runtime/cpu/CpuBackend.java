@@ -17,7 +17,6 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostEmbedding;
 import dev.gatun.runtime.reference.HostMovement;
-import dev.gatun.runtime.reference.ReferenceBackend;
 
 /**
  * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
@@ -33,9 +32,11 @@ final class CpuBackend implements Backend {
   private final AttentionGradient attentionGradient;
   private final GroupNormGradient groupNormGradient;
   private final LayerNorm layerNorm;
+  private final GroupNorm groupNorm;
   private final Elementwise elementwise;
+  private final Resampling resampling;
+  private final Samples samples;
   private final OperatorEvent event = new OperatorEvent();
-  private final ReferenceBackend scalar = new ReferenceBackend();
 
   CpuBackend(int threads) {
     team = new ThreadTeam(threads);
@@ -48,9 +49,12 @@ final class CpuBackend implements Backend {
     convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
     attentionGradient = new AttentionGradient(team);
-    groupNormGradient = new GroupNormGradient(team);
+    groupNormGradient = new GroupNormGradient(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
+    groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
+    resampling = new Resampling(team, scratch);
+    samples = new Samples(team, scratch);
     WarmUp.start();
   }
 
@@ -126,32 +130,52 @@ final class CpuBackend implements Backend {
       float eps,
       Activation activation,
       Tensor out) {
-    scalar.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+    FeatureMapChecks.groupNorm(
+        device(), x, groups, gamma, beta, shift, scale, eps, activation, out);
+    WarmUp.await();
+    event.begin();
+    groupNorm.groupNorm(x, groups, gamma, beta, shift, scale, eps, activation, out);
+    record("groupNorm", out);
   }
 
   @Override
   public void upsampleNearest(Tensor x, Tensor out) {
-    scalar.upsampleNearest(x, out);
+    FeatureMapChecks.upsampleNearest(device(), x, out);
+    event.begin();
+    resampling.upsampleNearest(x, out);
+    record("upsampleNearest", out);
   }
 
   @Override
   public void averagePool(Tensor x, Tensor out) {
-    scalar.averagePool(x, out);
+    FeatureMapChecks.averagePool(device(), x, out);
+    event.begin();
+    resampling.averagePool(x, out);
+    record("averagePool", out);
   }
 
   @Override
   public void resizeBilinear(Tensor x, Tensor out) {
-    scalar.resizeBilinear(x, out);
+    FeatureMapChecks.resizeBilinear(device(), x, out);
+    event.begin();
+    resampling.resizeBilinear(x, out);
+    record("resizeBilinear", out);
   }
 
   @Override
   public void meanOfPositions(Tensor x, Tensor out) {
-    scalar.meanOfPositions(x, out);
+    FeatureMapChecks.meanOfPositions(device(), x, out);
+    event.begin();
+    samples.meanOfPositions(x, out);
+    record("meanOfPositions", out);
   }
 
   @Override
   public void addPerSample(Tensor x, Tensor y, Tensor out) {
-    scalar.addPerSample(x, y, out);
+    FeatureMapChecks.addPerSample(device(), x, y, out);
+    event.begin();
+    samples.addPerSample(x, y, out);
+    record("addPerSample", out);
   }
 
   @Override

@@ -23,10 +23,10 @@ final class Gemm implements ThreadTeam.Work {
   /** The rows of the left matrix, which need not exist as a whole. */
   interface Rows {
     /**
-     * Copies columns {@code k … k + depth - 1} of the rows {@code row … row + count - 1} to the
-     * beginning of {@code a}, {@link MicroKernel#STRIDE} apart.
+     * Copies columns {@code k … k + depth - 1} of the rows {@code row … row + count - 1} to {@code
+     * a}, {@link MicroKernel#STRIDE} apart from index {@code at} on.
      */
-    void copy(int row, int count, int k, int depth, float[] a);
+    void copy(int row, int count, int k, int depth, float[] a, int at);
   }
 
   /** The rows of a tensor. */
@@ -40,10 +40,10 @@ final class Gemm implements ThreadTeam.Work {
     }
 
     @Override
-    public void copy(int row, int count, int k, int depth, float[] a) {
+    public void copy(int row, int count, int k, int depth, float[] a, int at) {
       for (int r = 0; r < count; r++) {
         long from = ((long) (row + r) * stride + k) * Float.BYTES;
-        copyRun(x, from, a, r * MicroKernel.STRIDE, depth);
+        copyRun(x, from, a, at + r * MicroKernel.STRIDE, depth);
       }
     }
   }
@@ -173,8 +173,10 @@ final class Gemm implements ThreadTeam.Work {
       return;
     }
     int pieces = Math.max(1, Math.ceilDiv(in, MicroKernel.DEPTH));
-    float[] a = scratch[worker].floats(0, BLOCK * MicroKernel.STRIDE);
     int group = pieces == 1 ? lastPanel - firstPanel : GROUP;
+    // All pieces of a block are kept for the groups to come; for a single group, none is.
+    boolean again = lastPanel - firstPanel > group;
+    float[] a = scratch[worker].floats(0, (again ? pieces : 1) * BLOCK * MicroKernel.STRIDE);
     float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * BLOCK * MicroKernel.WIDTH);
     float[] t = scratch[worker].floats(2, TILE);
     for (int row = from; row < to; row += BLOCK) {
@@ -182,9 +184,12 @@ final class Gemm implements ThreadTeam.Work {
       for (int panel = firstPanel; panel < lastPanel; panel += group) {
         int end = Math.min(lastPanel, panel + group);
         for (int piece = 0; piece < pieces; piece++) {
-          int k = piece * MicroKernel.DEPTH;
-          source.copy(row, count, k, Math.min(MicroKernel.DEPTH, in - k), a);
-          multiplyBlock(a, c, t, row, count, panel, end, piece, pieces);
+          int at = again ? piece * BLOCK * MicroKernel.STRIDE : 0;
+          if (panel == firstPanel) {
+            int k = piece * MicroKernel.DEPTH;
+            source.copy(row, count, k, Math.min(MicroKernel.DEPTH, in - k), a, at);
+          }
+          multiplyBlock(a, at, c, t, row, count, panel, end, piece, pieces);
         }
       }
     }
@@ -198,8 +203,10 @@ final class Gemm implements ThreadTeam.Work {
    * between its rows, and what comes there is either written later or not looked at.
    */
   static void copyRun(MemorySegment from, long offset, float[] to, int at, int count) {
-    long room = (from.byteSize() - offset) / Float.BYTES;
-    int whole = count + Lanes.COUNT - 1 <= room ? count : S.loopBound(count);
+    int whole = S.loopBound(count);
+    if (whole < count && offset + (long) (whole + Lanes.COUNT) * Float.BYTES <= from.byteSize()) {
+      whole = count;
+    }
     int i = 0;
     for (; i < whole; i += Lanes.COUNT) {
       FloatVector.fromMemorySegment(S, from, offset + (long) i * Float.BYTES, Lanes.LE)
@@ -216,6 +223,7 @@ final class Gemm implements ThreadTeam.Work {
    */
   private void multiplyBlock(
       float[] a,
+      int first,
       float[] c,
       float[] t,
       int row,
@@ -231,7 +239,7 @@ final class Gemm implements ThreadTeam.Work {
       long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
       for (int r = 0; r < count; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, count - r);
-        int at = r * MicroKernel.STRIDE;
+        int at = first + r * MicroKernel.STRIDE;
         int tile = pieces == 1 ? 0 : ((p - panel) * BLOCK + r) * MicroKernel.WIDTH;
         // The sums begin with the bias, which costs nothing, and go on with what the piece before
         // left.

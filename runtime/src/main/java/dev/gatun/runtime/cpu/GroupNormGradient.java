@@ -8,8 +8,8 @@ import java.util.Arrays;
 /**
  * The gradient of group normalisation with modulation and activation. A worker takes some
  * neighbouring groups of a sample, as wide as a cache line or more, and passes over their columns
- * four times: for the mean, for the variance, for the gradient g of the normalised values, which is
- * kept in the result, and for the result itself.
+ * twice: for the gradient g of the normalised values, which is kept in the result, and its means;
+ * and for the result itself.
  *
  * <p>Chunks of rows are brought together without gaps, so the pointwise parts are long loops with
  * the factors of the columns repeated row by row. Sums are taken for each column by itself, in f32
@@ -62,6 +62,7 @@ final class GroupNormGradient implements ThreadTeam.Work {
   }
 
   private final ThreadTeam team;
+  private final GroupStatistics statistics;
   private final Buffers[] buffers;
 
   // The call that is running.
@@ -79,8 +80,9 @@ final class GroupNormGradient implements ThreadTeam.Work {
   private int unit; // columns of a unit of work, at the most
   private int units; // of a sample
 
-  GroupNormGradient(ThreadTeam team) {
+  GroupNormGradient(ThreadTeam team, Scratch[] scratch) {
     this.team = team;
+    statistics = new GroupStatistics(team, scratch);
     buffers = new Buffers[team.size()];
     for (int i = 0; i < buffers.length; i++) {
       buffers[i] = new Buffers();
@@ -114,6 +116,7 @@ final class GroupNormGradient implements ThreadTeam.Work {
     positions = Math.toIntExact(x.shape().rows() / x.dim(0));
     unit = Math.ceilDiv(LINE, size) * size;
     units = Math.ceilDiv(x.shape().cols(), unit);
+    statistics.compute(x, groups);
     team.run(this);
   }
 
@@ -132,7 +135,7 @@ final class GroupNormGradient implements ThreadTeam.Work {
     int rows = Math.min(positions, Math.max(1, CHUNK / width));
     b.grow(rows * width, width);
     long first = (long) n * positions;
-    statistics(first, column, width, rows, b);
+    statistics(n, column, width, b);
     modulation(n, column, width, rows, b);
     Arrays.fill(b.sums, 0, width, 0);
     Arrays.fill(b.products, 0, width, 0);
@@ -164,23 +167,11 @@ final class GroupNormGradient implements ThreadTeam.Work {
   }
 
   /** Mean and inverse deviation of each column's group. */
-  private void statistics(long first, int column, int width, int rows, Buffers b) {
-    Arrays.fill(b.sums, 0, width, 0);
-    for (int r = 0; r < positions; r += rows) {
-      int count = Math.min(rows, positions - r);
-      load(x, first + r, column, count, width, b.x);
-      addColumns(b.x, count, width, b.partial, b.sums);
-    }
-    means(b.sums, width, b.mean);
-    Arrays.fill(b.sums, 0, width, 0);
-    for (int r = 0; r < positions; r += rows) {
-      int count = Math.min(rows, positions - r);
-      load(x, first + r, column, count, width, b.x);
-      addSquares(b.x, count, width, b.mean, b.partial, b.sums);
-    }
-    means(b.sums, width, b.inverse);
+  private void statistics(int n, int column, int width, Buffers b) {
     for (int c = 0; c < width; c++) {
-      b.inverse[c] = (float) (1 / Math.sqrt(b.inverse[c] + eps));
+      int group = (column + c) / size;
+      b.mean[c] = (float) statistics.mean(n, group);
+      b.inverse[c] = (float) (1 / Math.sqrt(statistics.variance(n, group) + eps));
     }
   }
 
@@ -211,20 +202,6 @@ final class GroupNormGradient implements ThreadTeam.Work {
     for (int at = 0; at < rows * width; at += width) {
       for (int c = 0; c < width; c++) {
         partial[c] += x[at + c];
-      }
-    }
-    for (int c = 0; c < width; c++) {
-      sums[c] += partial[c];
-    }
-  }
-
-  private static void addSquares(
-      float[] x, int rows, int width, float[] mean, float[] partial, double[] sums) {
-    Arrays.fill(partial, 0, width, 0f);
-    for (int at = 0; at < rows * width; at += width) {
-      for (int c = 0; c < width; c++) {
-        float d = x[at + c] - mean[c];
-        partial[c] += d * d;
       }
     }
     for (int c = 0; c < width; c++) {

@@ -8,6 +8,7 @@ final class Scratch implements AutoCloseable {
   private static final int SLOTS = 4;
 
   private final float[][] floats = new float[SLOTS][0];
+  private double[] doubles = new double[0];
   private final MemorySegment[] segments = new MemorySegment[SLOTS];
   private final Arena[] arenas = new Arena[SLOTS];
 
@@ -17,6 +18,14 @@ final class Scratch implements AutoCloseable {
       floats[slot] = new float[size];
     }
     return floats[slot];
+  }
+
+  /** A buffer of at least so many doubles; what it holds is undefined. */
+  double[] doubles(int size) {
+    if (doubles.length < size) {
+      doubles = new double[size];
+    }
+    return doubles;
   }
 
   /** An aligned off-heap buffer of at least so many floats; what it holds is undefined. */
