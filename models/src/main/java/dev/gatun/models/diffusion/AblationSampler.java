@@ -176,8 +176,7 @@ public record AblationSampler(
       return t;
     }
     double sigma = schedule.sigma(t);
-    double raised =
-        schedule.time(run.denoiser.nearest(churn.raised(sigma, sigmas.steps())));
+    double raised = schedule.time(run.denoiser.nearest(churn.raised(sigma, sigmas.steps())));
     double more = schedule.sigma(raised);
     double added = Math.sqrt(Math.max(0, more * more - sigma * sigma));
     run.draw(n);

@@ -78,14 +78,7 @@ public final class ClassifierFreeGuidance implements Denoiser, AutoCloseable {
       int guidedChannels,
       Backend backend,
       Workspace workspace) {
-    this(
-        network,
-        scale,
-        guidedChannels,
-        backend,
-        workspace,
-        condition.dtype(),
-        condition.shape());
+    this(network, scale, guidedChannels, backend, workspace, condition.dtype(), condition.shape());
     try {
       fill(condition, nullCondition);
     } catch (RuntimeException | Error e) {

@@ -35,7 +35,6 @@ public record Dpm2AncestralSampler(SigmaSchedule sigmas, Ancestral ancestral) im
     try (var run =
         Run.inSigmaSpace(
             "dpm2-a", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var d = run.take();

@@ -6,9 +6,9 @@ import dev.gatun.runtime.Workspace;
 import java.util.Objects;
 
 /**
- * k-diffusion's DPM2: the midpoint method, in log σ, for the ODE of {@link EulerSampler}, with churn
- * if asked for; after "DPM-Solver" (C. Lu and others, 2022). Two evaluations a step, but for the
- * last, which is Euler's.
+ * k-diffusion's DPM2: the midpoint method, in log σ, for the ODE of {@link EulerSampler}, with
+ * churn if asked for; after "DPM-Solver" (C. Lu and others, 2022). Two evaluations a step, but for
+ * the last, which is Euler's.
  *
  * @param sigmas the noise levels
  * @param churn noise on the way
@@ -35,9 +35,7 @@ public record Dpm2Sampler(SigmaSchedule sigmas, Churn churn) implements Sampler 
       throws InterruptedException {
     int steps = sigmas.steps();
     try (var run =
-        Run.inSigmaSpace(
-            "dpm2", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
+        Run.inSigmaSpace("dpm2", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
       var x0 = run.take();
       var n = run.take();
       var d = run.take();

@@ -7,9 +7,9 @@ import java.util.Objects;
 
 /**
  * DPM-Solver-12 or -23 in σ-space with steps as long as their error allows, of k-diffusion ({@code
- * sample_dpm_adaptive}): with e the error of a step, its length changes by {@code 1 +
- * atan(e^{-1/k} - 1)}, k being the order, or 1.5 with noise; it is kept if that is at least the
- * safety. It ends at {@code sigmaMin}, not at 0.
+ * sample_dpm_adaptive}): with e the error of a step, its length changes by {@code 1 + atan(e^{-1/k}
+ * - 1)}, k being the order, or 1.5 with noise; it is kept if that is at least the safety. It ends
+ * at {@code sigmaMin}, not at 0.
  *
  * <p>How many steps there will be is not known: a listener is told how many there would be if the
  * step length stayed. An image depends on what else is in its batch.

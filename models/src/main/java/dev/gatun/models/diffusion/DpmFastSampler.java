@@ -14,7 +14,8 @@ import java.util.Objects;
  * @param evaluations how many evaluations to spend, at least 1
  * @param ancestral how steps are split; {@link Ancestral#NONE} by default
  */
-public record DpmFastSampler(double sigmaMin, double sigmaMax, int evaluations, Ancestral ancestral) implements Sampler {
+public record DpmFastSampler(double sigmaMin, double sigmaMax, int evaluations, Ancestral ancestral)
+    implements Sampler {
   public DpmFastSampler {
     Objects.requireNonNull(ancestral, "ancestral");
     if (!(sigmaMin > 0 && sigmaMax > sigmaMin && sigmaMax < Double.POSITIVE_INFINITY)) {
@@ -42,9 +43,7 @@ public record DpmFastSampler(double sigmaMin, double sigmaMax, int evaluations, 
       throws InterruptedException {
     int steps = evaluations / 3 + 1;
     try (var run =
-        Run.inSigmaSpace(
-            "dpm-fast", sigmaMax, denoiser, x, noise, backend, workspace, listener)) {
-
+        Run.inSigmaSpace("dpm-fast", sigmaMax, denoiser, x, noise, backend, workspace, listener)) {
       var ve = new VeSteps(run);
       var x0 = run.take();
       var n = run.take();

@@ -72,10 +72,7 @@ final class DpmSteps {
   private void from(double s, double t) {
     h = curve.lambda(t) - curve.lambda(s);
     double z = image ? -h : h;
-    a =
-        image
-            ? curve.sigma(t) / curve.sigma(s)
-            : Math.exp(curve.logAlpha(t) - curve.logAlpha(s));
+    a = image ? curve.sigma(t) / curve.sigma(s) : Math.exp(curve.logAlpha(t) - curve.logAlpha(s));
     c = image ? curve.alpha(t) : curve.sigma(t);
     phi1 = Math.expm1(z);
     phi2 = phi1 / z - 1;

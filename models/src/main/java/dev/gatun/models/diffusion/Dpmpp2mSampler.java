@@ -29,7 +29,6 @@ public record Dpmpp2mSampler(SigmaSchedule sigmas) implements Sampler {
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-2m", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var old = run.take();
       for (int i = 0; i < steps; i++) {

@@ -13,7 +13,8 @@ import java.util.Objects;
  * @param ancestral η and the noise: {@code x += σ'·√(1 - e^{-2ηh})·n}, h the length in log σ
  * @param heun whether the second order is Heun's, else the midpoint's
  */
-public record Dpmpp2mSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean heun) implements Sampler {
+public record Dpmpp2mSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean heun)
+    implements Sampler {
   public Dpmpp2mSdeSampler {
     Objects.requireNonNull(sigmas, "sigmas");
     Objects.requireNonNull(ancestral, "ancestral");
@@ -37,7 +38,6 @@ public record Dpmpp2mSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boole
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-2m-sde", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       double eta = ancestral.eta();
       var n = run.take();
       var x0 = run.take();

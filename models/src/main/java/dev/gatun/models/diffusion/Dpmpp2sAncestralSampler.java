@@ -12,7 +12,8 @@ import java.util.Objects;
  * @param sigmas the noise levels
  * @param ancestral how steps are split
  */
-public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral) implements Sampler {
+public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral)
+    implements Sampler {
   public Dpmpp2sAncestralSampler {
     Objects.requireNonNull(sigmas, "sigmas");
     Objects.requireNonNull(ancestral, "ancestral");
@@ -36,7 +37,6 @@ public record Dpmpp2sAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral)
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-2s-a", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var middle = run.take();

@@ -36,7 +36,6 @@ public record Dpmpp3mSdeSampler(SigmaSchedule sigmas, Ancestral ancestral) imple
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-3m-sde", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       double eta = ancestral.eta();
       var n = run.take();
       var x0 = run.take(); // the newest prediction, then the older ones

@@ -17,7 +17,8 @@ import java.util.Objects;
  * @param brownian whether the noises of a step belong together as they should; else they are
  *     independent
  */
-public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean brownian) implements Sampler {
+public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean brownian)
+    implements Sampler {
   public DpmppSdeSampler {
     Objects.requireNonNull(sigmas, "sigmas");
     Objects.requireNonNull(ancestral, "ancestral");
@@ -41,7 +42,6 @@ public record DpmppSdeSampler(SigmaSchedule sigmas, Ancestral ancestral, boolean
     try (var run =
         Run.inSigmaSpace(
             "dpmpp-sde", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       var fresh = run.take();

@@ -36,7 +36,6 @@ public record EulerAncestralSampler(SigmaSchedule sigmas, Ancestral ancestral) i
     try (var run =
         Run.inSigmaSpace(
             "euler-a", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
       var x0 = run.take();
       var n = run.take();
       for (int i = 0; i < steps; i++) {

@@ -37,8 +37,14 @@ public record EulerSampler(SigmaSchedule sigmas, Churn churn) implements Sampler
     int steps = sigmas.steps();
     try (var run =
         Run.inSigmaSpace(
-            "euler", denoiser.nearest(sigmas.at(0)), denoiser, x, noise, backend, workspace, listener)) {
-
+            "euler",
+            denoiser.nearest(sigmas.at(0)),
+            denoiser,
+            x,
+            noise,
+            backend,
+            workspace,
+            listener)) {
       var x0 = run.take();
       var n = run.take();
       for (int i = 0; i < steps; i++) {

@@ -36,8 +36,14 @@ public record HeunSampler(SigmaSchedule sigmas, Churn churn) implements Sampler 
     int steps = sigmas.steps();
     try (var run =
         Run.inSigmaSpace(
-            "heun", denoiser.nearest(sigmas.at(0)), denoiser, x, noise, backend, workspace, listener)) {
-
+            "heun",
+            denoiser.nearest(sigmas.at(0)),
+            denoiser,
+            x,
+            noise,
+            backend,
+            workspace,
+            listener)) {
       var x0 = run.take();
       var n = run.take();
       var d = run.take();

@@ -106,8 +106,7 @@ public final class InterpolatedVp implements NoiseCurve {
 
   @Override
   public double beta(double t) {
-    int segment =
-        Math.clamp((int) Math.floor(t * logAlphas.length - 1), 0, logAlphas.length - 2);
+    int segment = Math.clamp((int) Math.floor(t * logAlphas.length - 1), 0, logAlphas.length - 2);
     return -2 * slope(segment) * logAlphas.length;
   }
 

@@ -36,9 +36,7 @@ public record LmsSampler(SigmaSchedule sigmas, int order) implements Sampler {
       throws InterruptedException {
     int steps = sigmas.steps();
     try (var run =
-        Run.inSigmaSpace(
-            "lms", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
-
+        Run.inSigmaSpace("lms", sigmas.at(0), denoiser, x, noise, backend, workspace, listener)) {
       var x0 = run.take();
       var slopes = new Tensor[order]; // the newest first
       for (int j = 0; j < order; j++) {

@@ -63,8 +63,7 @@ public sealed interface NetworkTime {
       if (high == times.length) {
         return times[high - 1];
       }
-      double part =
-          (logSigma - logSigmas[high - 1]) / (logSigmas[high] - logSigmas[high - 1]);
+      double part = (logSigma - logSigmas[high - 1]) / (logSigmas[high] - logSigmas[high - 1]);
       if (quantised) {
         return part > 0.5 ? times[high] : times[high - 1];
       }

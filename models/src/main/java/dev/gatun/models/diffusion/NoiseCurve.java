@@ -69,7 +69,6 @@ public sealed interface NoiseCurve permits LinearVp, CosineVp, InterpolatedVp {
       betas[i] = -Math.expm1(2 * (logAlpha - before));
       before = logAlpha;
     }
-    return NoiseSchedule.ofBetas(betas)
-        .toldAs(i -> networkTime((i + 1.0) / steps * start()));
+    return NoiseSchedule.ofBetas(betas).toldAs(i -> networkTime((i + 1.0) / steps * start()));
   }
 }

@@ -9,9 +9,9 @@ import java.util.Objects;
  * A network as a denoiser in σ-space, for the samplers of EDM and k-diffusion: {@code D(x; σ) =
  * c_skip·x + c_out·F(c_in·x; c_noise)}.
  *
- * <p>A variance that the network predicts is left unread. A classifier that guides the network
- * sees what it sees, and moves the predicted image: {@code D + σ²·c_in·g(c_in·x; c_noise)}, which
- * is {@code ε - σ_t·g} in the other samplers' terms. Then the image is corrected.
+ * <p>A variance that the network predicts is left unread. A classifier that guides the network sees
+ * what it sees, and moves the predicted image: {@code D + σ²·c_in·g(c_in·x; c_noise)}, which is
+ * {@code ε - σ_t·g} in the other samplers' terms. Then the image is corrected.
  */
 public final class PreconditionedDenoiser implements Denoiser {
   private final Denoiser network;

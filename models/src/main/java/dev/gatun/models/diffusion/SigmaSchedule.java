@@ -49,8 +49,7 @@ public final class SigmaSchedule {
     requireSteps(steps, sigmaMin, sigmaMax, rho);
     double first = Math.pow(sigmaMax, 1 / rho);
     double last = Math.pow(sigmaMin, 1 / rho);
-    return new SigmaSchedule(
-        tabulate(steps, part -> Math.pow(first + part * (last - first), rho)));
+    return new SigmaSchedule(tabulate(steps, part -> Math.pow(first + part * (last - first), rho)));
   }
 
   /** EDM's: {@link #karras} from 80 to 0.002 with ρ = 7. */
@@ -112,7 +111,9 @@ public final class SigmaSchedule {
             }));
   }
 
-  /** Evenly over the noise levels that an {@linkplain NetworkTime.OfIDdpm iDDPM} knows in a range. */
+  /**
+   * Evenly over the noise levels that an {@linkplain NetworkTime.OfIDdpm iDDPM} knows in a range.
+   */
   public static SigmaSchedule iddpm(
       NetworkTime.OfIDdpm levels, int steps, double sigmaMin, double sigmaMax) {
     requireSteps(steps);
@@ -123,8 +124,7 @@ public final class SigmaSchedule {
         tabulate(steps, part -> kept[(int) Math.rint((kept.length - 1) * part)]));
   }
 
-  private static double[] tabulate(
-      int steps, DoubleUnaryOperator sigmaOfPart) {
+  private static double[] tabulate(int steps, DoubleUnaryOperator sigmaOfPart) {
     var sigmas = new double[steps];
     for (int i = 0; i < steps; i++) {
       sigmas[i] = sigmaOfPart.applyAsDouble(i == 0 ? 0 : (double) i / (steps - 1));

@@ -21,8 +21,8 @@ public sealed interface X0Correction {
 
   /**
    * Dynamic thresholding of "Photorealistic Text-to-Image Diffusion Models" (C. Saharia and others,
-   * 2022): each image is clamped to {@code -S … S} and divided by S, where S is the given quantile of
-   * |x_0| over all its elements, but at least {@code least}. For pixels only.
+   * 2022): each image is clamped to {@code -S … S} and divided by S, where S is the given quantile
+   * of |x_0| over all its elements, but at least {@code least}. For pixels only.
    *
    * @param quantile in 0 … 1, interpolated linearly between elements; 0.995 in the paper
    * @param least the smallest S; 1 for pictures in -1 … 1, which are then only ever shrunk

@@ -152,6 +152,67 @@ class ClassifierFreeGuidanceTest {
     }
   }
 
+  /** Texts in place of classes, the null text one for all or one for each. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, N})
+  void textsGuideToo(int nulls) {
+    ConditionalDenoiser reader =
+        new ConditionalDenoiser() {
+          @Override
+          public int outChannels() {
+            return C;
+          }
+
+          @Override
+          public void predict(Tensor x, double t, Tensor text, Tensor out) {
+            assertTrue(text.shape().is(2 * N, 2, 3), text.toString());
+            for (int i = 0; i < x.shape().size(); i++) {
+              int image = i / (H * W * C);
+              out.setFloat(i, x.getFloat(i) * text.getFloat(image * 6 + 4));
+            }
+          }
+        };
+    try (var workspace = backend.workspace();
+        var x = random(N);
+        var out = backend.allocate(DType.F32, Shape.of(N, H, W, C));
+        var text = Tensor.allocate(DType.F32, Shape.of(N, 2, 3));
+        var none = Tensor.allocate(DType.F32, Shape.of(nulls, 2, 3))) {
+      for (int i = 0; i < text.shape().size(); i++) {
+        text.setFloat(i, i + 1);
+      }
+      for (int i = 0; i < none.shape().size(); i++) {
+        none.setFloat(i, -i - 1);
+      }
+      var scale = GuidanceScale.added(0.5);
+      try (var guidance =
+          new ClassifierFreeGuidance(reader, text, none, scale, C, backend, workspace)) {
+        guidance.predict(x, 3, out);
+      }
+      for (int i = 0; i < x.shape().size(); i++) {
+        int image = i / (H * W * C);
+        float shown = text.getFloat(image * 6 + 4);
+        float hidden = none.getFloat(nulls == 1 ? 4 : image * 6 + 4);
+        double expected = x.getFloat(i) * (shown + 0.5 * (shown - hidden));
+        assertEquals(expected, out.getFloat(i), 1e-4, "seed 2, element " + i);
+      }
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> new ClassifierFreeGuidance(reader, text, x, scale, C, backend, workspace));
+    }
+  }
+
+  @Test
+  void theConditionCanBeSettledWithoutGuidance() {
+    try (var x = random(N);
+        var labels = Tensor.of(Shape.of(N), LABELS);
+        var expected = backend.allocate(DType.F32, Shape.of(N, H, W, OUT));
+        var out = backend.allocate(DType.F32, Shape.of(N, H, W, OUT))) {
+      network.predict(x, 20, labels, expected);
+      network.given(labels).predict(x, 20, out);
+      assertArrayEquals(expected.toFloats(), out.toFloats());
+    }
+  }
+
   @Test
   void diffitRaisesTheScaleAtTheEnd() {
     var scale = GuidanceScale.powerCosine(4.4, 4, 1000);
@@ -169,7 +230,8 @@ class ClassifierFreeGuidanceTest {
         var out = backend.allocate(DType.F32, Shape.of(2, H, W, OUT));
         var guidance = guidance(2, 3, workspace)) {
       var error = assertThrows(IllegalArgumentException.class, () -> guidance.predict(two, 1, out));
-      assertTrue(error.getMessage().contains("3 images, one for each condition"), error.getMessage());
+      assertTrue(
+          error.getMessage().contains("3 images, one for each condition"), error.getMessage());
       assertThrows(IllegalArgumentException.class, () -> guidance(Double.NaN, 3, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 9, workspace));
       assertThrows(IllegalArgumentException.class, () -> guidance(2, 0, workspace));

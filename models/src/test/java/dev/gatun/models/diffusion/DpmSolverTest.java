@@ -88,10 +88,7 @@ class DpmSolverTest {
   void encodes() throws Exception {
     var solver = DpmSolver.image(LINEAR, Prediction.EPSILON).inverse();
     Toy.meets(
-        0.313514864,
-        solver.multistep(10, 2, Spacing.TIME),
-        PointwiseDenoiser.gaussian(false),
-        0.5);
+        0.313514864, solver.multistep(10, 2, Spacing.TIME), PointwiseDenoiser.gaussian(false), 0.5);
   }
 
   @ParameterizedTest
@@ -107,8 +104,7 @@ class DpmSolverTest {
         "dpmpp-2m-9-denoise | ++denoise | 9 | 2 | TIME | multistep",
         "dpmpp-2m-12-threshold | ++threshold | 12 | 2 | TIME | multistep",
       })
-  void tensors(
-      String trace, String algorithm, int steps, int order, Spacing spacing, String method)
+  void tensors(String trace, String algorithm, int steps, int order, Spacing spacing, String method)
       throws Exception {
     var curve = new LinearVp(0.1, 20, 1000); // the network of the traces divides by 1000
     var solver = solver(curve, algorithm);

@@ -74,6 +74,75 @@ class NoiseScheduleTest {
   }
 
   @Test
+  void scaledLinear() {
+    var schedule = NoiseSchedule.scaledLinear(1000);
+    int[] at = {0, 1, 500, 998, 999};
+    double[] betas = {.00085, .0008546987, .0048149541, .0119823763, .012};
+    for (int i = 0; i < at.length; i++) {
+      assertEquals(betas[i], schedule.beta(at[i]), 5.1e-11, "beta " + at[i]); // as printed
+    }
+    at = new int[] {0, 1, 250, 500, 750, 998, 999};
+    double[] bars = {
+      .99915, .9982960278, .6737926252, .2763326838, .056169848, .0047166989, .0046600985
+    };
+    for (int i = 0; i < at.length; i++) {
+      assertEquals(bars[i], schedule.alphaBar(at[i]), 5.1e-11, "alphaBar " + at[i]);
+    }
+    assertEquals(3.534711924, -Math.log(schedule.sigma(0)), 1e-9);
+    assertEquals(-2.682023850, -Math.log(schedule.sigma(999)), 1e-9);
+  }
+
+  /** The older names, by their formulas. */
+  @Test
+  void named() {
+    assertEquals(
+        NoiseSchedule.linear(50).alphaBar(49), NoiseSchedule.named("linear", 50).alphaBar(49));
+    assertEquals(
+        NoiseSchedule.cosine(50).alphaBar(49), NoiseSchedule.named("Cosine", 50).alphaBar(49));
+    assertEquals(
+        NoiseSchedule.cosine(50).alphaBar(7),
+        NoiseSchedule.named("squaredcos_cap_v2", 50).alphaBar(7));
+    assertEquals(
+        NoiseSchedule.scaledLinear(9).beta(4), NoiseSchedule.named("scaled_linear", 9).beta(4));
+    var quad = NoiseSchedule.named("quad", 1000);
+    relative(1e-4, quad.beta(0), 1e-12, "quad");
+    relative(0.02, quad.beta(999), 1e-12, "quad");
+    double root = 0.01 + 400 / 999.0 * (Math.sqrt(0.02) - 0.01);
+    relative(root * root, quad.beta(400), 1e-12, "quad");
+    var constant = NoiseSchedule.named("const", 1000);
+    relative(0.02, constant.beta(0), 1e-15, "const");
+    relative(0.02, constant.beta(999), 1e-15, "const");
+    var jsd = NoiseSchedule.named("jsd", 1000);
+    relative(0.001, jsd.beta(0), 1e-15, "jsd");
+    relative(0.25, jsd.beta(996), 1e-15, "jsd");
+    relative(1, jsd.beta(999), 1e-15, "jsd");
+    for (int percent : new int[] {10, 50}) {
+      var warmUp = NoiseSchedule.named("warmup" + percent, 1000);
+      int rising = 10 * percent;
+      relative(1e-4, warmUp.beta(0), 1e-12, "warmup");
+      relative(1e-4 + 30 * 0.0199 / (rising - 1), warmUp.beta(30), 1e-12, "warmup");
+      relative(0.02, warmUp.beta(rising - 1), 1e-15, "warmup");
+      relative(0.02, warmUp.beta(999), 1e-15, "warmup");
+    }
+    var error =
+        assertThrows(IllegalArgumentException.class, () -> NoiseSchedule.named("sigmoid", 9));
+    assertTrue(error.getMessage().contains("'sigmoid'; there are linear"), error.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> NoiseSchedule.named("quad", 0));
+  }
+
+  /** What the network is told goes with the step through any respacing. */
+  @Test
+  void toldOtherwise() {
+    var uvit = NoiseSchedule.scaledLinear(1000).toldAs(i -> i + 1);
+    assertEquals(1, uvit.time(0));
+    assertEquals(1000, uvit.time(999));
+    var respaced = uvit.respace(Respacing.parse("5"));
+    assertEquals(750, respaced.time(3));
+    assertEquals(749, respaced.timestep(3));
+    assertEquals(999, NoiseSchedule.linear(1000).time(999));
+  }
+
+  @Test
   void respaced() {
     var schedule = NoiseSchedule.linear(1000).respace(Respacing.parse("250"));
     assertEquals(250, schedule.steps());

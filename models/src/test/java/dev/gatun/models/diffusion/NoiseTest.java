@@ -37,6 +37,22 @@ class NoiseTest {
     }
   }
 
+  /** What EDM adds: f64 uniforms are other draws than f32 ones, not only more digits. */
+  @Test
+  void torchDrawsDoublesToo() {
+    var random = new TorchRandom(11);
+    var noise = Noise.torchDouble(11, backend);
+    for (int draw = 0; draw < 3; draw++) {
+      var doubles = new double[2 * SIZE];
+      random.normal(doubles, 0, 2 * SIZE);
+      var expected = new float[2 * SIZE];
+      for (int i = 0; i < expected.length; i++) {
+        expected[i] = (float) doubles[i];
+      }
+      assertArrayEquals(expected, next(noise, 2), "seed 11, draw " + draw);
+    }
+  }
+
   /** DiT's script: torch.randn(n, …) once, then of the doubled batch, whose first half is kept. */
   @Test
   void copiesAreDrawnAfterTheFirstTime() {

@@ -163,6 +163,8 @@ class SamplerTest {
       fails(learned, PointwiseDenoiser.gaussian(false), x, "the network gives 1 channels");
       fails(ddim, PointwiseDenoiser.golden(4), x, "expected 3, or 6 with a variance");
       fails(ddim, plain(3), flat, "x is [4, 3], expected 4 axes");
+      var euler = new EulerSampler(SigmaSchedule.edm(3));
+      fails(euler, plain(3), x, "wrap the network as a PreconditionedDenoiser");
       try (var gray = backend.allocate(DType.F32, Shape.of(1, 2, 2, 1))) {
         fails(learned, PointwiseDenoiser.gaussian(false), gray, "choose a fixed variance");
       }

@@ -3,7 +3,6 @@ package dev.gatun.models.diffusion;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.util.ArrayList;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -116,8 +116,7 @@ class SigmaSamplerTest {
   void edmIsAChoiceOfTheGeneralSampler() throws Exception {
     var linear = new AblationSampler.SigmaOfTime.Linear();
     var sigmas = SigmaSchedule.edm(18);
-    Toy.meets(
-        1.103667936, new AblationSampler(sigmas, linear, false, true, 1, Churn.NONE), TOY, 1);
+    Toy.meets(1.103667936, new AblationSampler(sigmas, linear, false, true, 1, Churn.NONE), TOY, 1);
     var churn = new Churn(10, 0.05, 50, 1.003);
     Toy.meets(-0.321679136, new AblationSampler(sigmas, linear, false, true, 1, churn), TOY, 1);
   }
@@ -175,8 +174,7 @@ class SigmaSamplerTest {
     double n = (Math.sqrt(2) * Math.sin(1) + Math.sin(2)) / Math.sqrt(3);
     double expected = 4 * down / 4 + up * n;
     Toy.meets(expected, new DpmppSdeSampler(sigmas, ancestral, true), blind, 1);
-    Toy.meets(
-        down + up * Math.sin(2), new DpmppSdeSampler(sigmas, ancestral, false), blind, 1);
+    Toy.meets(down + up * Math.sin(2), new DpmppSdeSampler(sigmas, ancestral, false), blind, 1);
   }
 
   @Test
@@ -206,7 +204,8 @@ class SigmaSamplerTest {
 
   private static void levels(SigmaSchedule sigmas, int from, double... expected) {
     for (int i = 0; i < expected.length; i++) {
-      assertEquals(expected[i], sigmas.at(from + i), 6e-9 * Math.max(1, expected[i]), "from " + from);
+      assertEquals(
+          expected[i], sigmas.at(from + i), 6e-9 * Math.max(1, expected[i]), "from " + from);
     }
   }
 }

@@ -15,8 +15,7 @@ final class Toy {
       (x, t, out) -> out.setFloat(0, (float) (0.3 * Math.cos(x.getFloat(0))));
 
   /** One number, the noise of whose k-th draw is sin(k+1). */
-  static float sample(Sampler sampler, Denoiser network, double start)
-      throws InterruptedException {
+  static float sample(Sampler sampler, Denoiser network, double start) throws InterruptedException {
     var noise =
         new Noise() {
           private int draws;
