@@ -267,6 +267,16 @@ public final class ImageRequest {
     return value;
   }
 
+  /** Whether the model knows classes, so that {@link #label} tells something. */
+  public boolean hasClasses() {
+    return pipeline.classCount() > 0;
+  }
+
+  /** Height and width of the pictures, in pixels. */
+  public int size() {
+    return pipeline.size();
+  }
+
   /** How many pictures will be made. */
   public int pictures() {
     if (count > 0) {
@@ -283,7 +293,7 @@ public final class ImageRequest {
    * The label of a picture: the classes asked for in turn, else that of the picture to be enlarged,
    * else all classes in turn; 0 for a model without classes.
    */
-  long label(int picture) {
+  public long label(int picture) {
     if (!classes.isEmpty()) {
       return classes.get(picture % classes.size());
     }

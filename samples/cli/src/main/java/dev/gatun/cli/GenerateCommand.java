@@ -249,9 +249,9 @@ final class GenerateCommand implements Command {
           (List<String> classes) -> request.classes(classes.toArray(String[]::new)));
       given(arguments, "--prompt", (String prompt) -> request.prompts(prompt));
       given(arguments, "--prompts", (Path file) -> request.prompts(prompts(file)));
-      given(arguments, "--low-res", (Path file) -> request.lowResolution(lowResolution(file)));
+      given(arguments, "--low-res", (Path file) -> request.lowResolution(LowResolution.read(file)));
       given(arguments, "--count", request::count);
-      given(arguments, "--steps", request::steps);
+      given(arguments, "--steps", (Integer steps) -> request.steps(steps));
       given(arguments, "--respacing", request::respacing);
       given(arguments, "--sampler", request::sampler);
       given(arguments, "--eta", request::eta);
@@ -263,7 +263,7 @@ final class GenerateCommand implements Command {
           (String channels) -> request.guidanceChannels(channels(channels)));
       given(arguments, "--clip", request::clip);
       given(arguments, "--batch", request::batch);
-      return request;
+      return request.check();
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());
     }

@@ -204,10 +204,12 @@ class GenerateCommandTest {
   @Test
   void theDefaultNameTellsModelAndSeed() {
     assertEquals(
-        new PictureFiles(Path.of("dit-fruit-7.png"), true), PictureFiles.of(null, "dit-fruit", 7));
+        new PictureSheet(Path.of("dit-fruit-7.png")), PictureTarget.of(null, "dit-fruit", 7));
     assertEquals(
-        new PictureFiles(Path.of("a.b-0.png"), true), PictureFiles.of(null, "a.b.safetensors", 0));
-    assertEquals(new PictureFiles(Path.of("A.PNG"), true), PictureFiles.of("A.PNG", "x", 0));
+        new PictureSheet(Path.of("a.b-0.png")), PictureTarget.of(null, "a.b.safetensors", 0));
+    assertEquals(new PictureSheet(Path.of("A.PNG")), PictureTarget.of("A.PNG", "x", 0));
+    assertEquals(new PictureArray(Path.of("a.NPZ")), PictureTarget.of("a.NPZ", "x", 0));
+    assertEquals(new PictureFolder(Path.of("a")), PictureTarget.of("a", "x", 0));
   }
 
   @Test
