@@ -77,22 +77,31 @@ class WindowAttentionTest {
   private static void formula(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
     int tokens = q.dim(1);
     int size = q.dim(2) / spec.heads();
+    var queries = q.toFloats();
+    var keys = k.toFloats();
+    var values = v.toFloats();
+    var bias = spec.relativeBias() == null ? null : spec.relativeBias().toFloats();
     double[] weights = new double[tokens];
     for (int n = 0; n < q.dim(0); n++) {
       for (int head = 0; head < spec.heads(); head++) {
+        int first = n * tokens * q.dim(2) + head * size;
         for (int i = 0; i < tokens; i++) {
+          int query = first + i * q.dim(2);
           double sum = 0;
           for (int j = 0; j < tokens; j++) {
-            weights[j] =
-                sees(spec.windows(), i, j) ? Math.exp(score(q, k, spec, n, head, i, j)) : 0;
-            sum += weights[j];
+            weights[j] = 0;
+            if (sees(spec.windows(), i, j)) {
+              double score = spec.scale() * dot(queries, query, keys, first + j * q.dim(2), size);
+              weights[j] = Math.exp(bias == null ? score : score + bias(bias, spec, head, i, j));
+              sum += weights[j];
+            }
           }
           for (int d = 0; d < size; d++) {
             double y = 0;
             for (int j = 0; j < tokens; j++) {
-              y += weights[j] * element(v, n, j, head * size + d);
+              y += weights[j] * values[first + j * q.dim(2) + d];
             }
-            out.setFloat(((long) n * tokens + i) * out.dim(2) + head * size + d, (float) (y / sum));
+            out.setFloat(query + d, (float) (y / sum));
           }
         }
       }
@@ -105,37 +114,30 @@ class WindowAttentionTest {
         && i % grid.width() / side == j % grid.width() / side;
   }
 
-  private static double score(
-      Tensor q, Tensor k, AttentionSpec spec, int n, int head, int i, int j) {
-    int size = q.dim(2) / spec.heads();
+  private static double dot(float[] x, int at, float[] y, int with, int size) {
     double product = 0;
     for (int d = 0; d < size; d++) {
-      product += (double) element(q, n, i, head * size + d) * element(k, n, j, head * size + d);
+      product += (double) x[at + d] * y[with + d];
     }
-    double score = spec.scale() * product;
-    if (spec.relativeBias() != null) {
-      int side = spec.windows().side();
-      int width = spec.windows().width();
-      int down = i / width - j / width + side - 1;
-      int right = i % width - j % width + side - 1;
-      int distances = 2 * side - 1;
-      score +=
-          spec.relativeBias()
-              .getFloat((long) head * distances * distances + down * distances + right);
-    }
-    return score;
+    return product;
   }
 
-  private static float element(Tensor x, int n, int token, int channel) {
-    return x.getFloat(((long) n * x.dim(1) + token) * x.dim(2) + channel);
+  /** By the coordinates of both tokens in the whole grid: only their difference matters. */
+  private static float bias(float[] bias, AttentionSpec spec, int head, int i, int j) {
+    int side = spec.windows().side();
+    int width = spec.windows().width();
+    int down = i / width - j / width + side - 1;
+    int right = i % width - j % width + side - 1;
+    int distances = 2 * side - 1;
+    return bias[(head * distances + down) * distances + right];
   }
 
-  /** DiffiT-512: the whole grid is one window, so its keys come in several blocks. */
+  /** As in DiffiT-512, the whole grid is one window, whose keys come in several blocks. */
   @ParameterizedTest
   @MethodSource(BACKENDS)
   void aWindowOfManyBlocks(Choice choice) {
     try (var backend = choice.open()) {
-      compare(backend, new Windows(32, 32, 32), 1, 72, true);
+      compare(backend, new Windows(24, 24, 24), 1, 72, true);
     }
   }
 
@@ -163,7 +165,8 @@ class WindowAttentionTest {
     int heads = 3;
     int size = 33;
     int channels = heads * size;
-    for (var grid : GRIDS) {
+    for (int g = 2; g < GRIDS.length - 1; g += 2) {
+      var grid = GRIDS[g];
       int tokens = grid.height() * grid.width();
       try (var tensors = new TestTensors()) {
         var q = tensors.random(samples, tokens, channels);
