@@ -263,10 +263,8 @@ public final class Samplers {
       int steps = settings.steps();
       int order = settings.order() > 0 ? settings.order() : 2;
       return switch (method) {
-        case "" ->
-            solver.multistep(steps, Math.min(order, steps), spacing(Spacing.TIME));
-        case "-single" ->
-            solver.singlestep(steps, Math.min(order, steps), spacing(Spacing.TIME));
+        case "" -> solver.multistep(steps, Math.min(order, steps), spacing(Spacing.TIME));
+        case "-single" -> solver.singlestep(steps, Math.min(order, steps), spacing(Spacing.TIME));
         case "-fast" ->
             (image ? solver : toTheEnd(solver))
                 .singlestep(steps, Math.min(3, steps), image ? Spacing.TIME : Spacing.LAMBDA);

@@ -185,7 +185,8 @@ public final class ImagePipeline implements AutoCloseable {
   /** Requires pictures that this model can enlarge. */
   void requireLowResolution(GeneratedImages images) {
     if (!enlarges()) {
-      throw new IllegalArgumentException("this model enlarges no pictures; it makes them from noise");
+      throw new IllegalArgumentException(
+          "this model enlarges no pictures; it makes them from noise");
     }
     if (images.channels() != channels()) {
       throw new IllegalArgumentException(
@@ -205,7 +206,8 @@ public final class ImagePipeline implements AutoCloseable {
   void requireEnlarges(int pixels) throws CheckpointException {
     if (!enlarges() || size() <= pixels) {
       throw new CheckpointException(
-          name, "does not enlarge pictures of " + pixels + " pixels; give --upsampler another file");
+          name,
+          "does not enlarge pictures of " + pixels + " pixels; give --upsampler another file");
     }
   }
 

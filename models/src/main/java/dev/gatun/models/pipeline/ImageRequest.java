@@ -140,8 +140,8 @@ public final class ImageRequest {
   }
 
   /**
-   * How to get from noise to a picture: {@code ddim}, {@code ddpm}, {@code dpm-solver++} and all the
-   * others of {@link Samplers#names}.
+   * How to get from noise to a picture: {@code ddim}, {@code ddpm}, {@code dpm-solver++} and all
+   * the others of {@link Samplers#names}.
    */
   public ImageRequest sampler(String name) {
     sampler = Samplers.entry(name).name();
@@ -345,7 +345,11 @@ public final class ImageRequest {
     int most = training.steps();
     if ((sampler.equals("ddpm") || sampler.startsWith("ddim")) && steps > most) {
       throw new IllegalArgumentException(
-          "steps is " + steps + ", expected at most the " + most + " that the model was trained with");
+          "steps is "
+              + steps
+              + ", expected at most the "
+              + most
+              + " that the model was trained with");
     }
     var settings = SamplerSettings.steps(steps).with(X0Correction.clip(clip));
     if (eta != null) {

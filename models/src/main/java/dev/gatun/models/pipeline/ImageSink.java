@@ -10,8 +10,8 @@ import java.io.IOException;
 public interface ImageSink {
   /**
    * Whether a picture is still to be made; asked for each before the work begins. Under {@link
-   * Rng#IMAGE} a picture depends on the seed and its number alone, so that a request can be taken up
-   * where it was left.
+   * Rng#IMAGE} a picture depends on the seed and its number alone, so that a request can be taken
+   * up where it was left.
    *
    * @param index number of the picture, from 0
    */

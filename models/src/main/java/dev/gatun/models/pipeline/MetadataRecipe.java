@@ -52,7 +52,8 @@ final class MetadataRecipe {
     var schedule = schedule(json.string("schedule", "linear"));
     int labels = config.numClasses() + (config.nullClass() >= 0 ? 1 : 0);
     int nullClass =
-        bounded(json, "null_class", config.nullClass(), -1, Math.max(config.nullClass(), labels - 1));
+        bounded(
+            json, "null_class", config.nullClass(), -1, Math.max(config.nullClass(), labels - 1));
     var training =
         new Training(
             space.equals("latent"),
@@ -102,8 +103,7 @@ final class MetadataRecipe {
         };
     var text = json.string("time", usual.text());
     boolean discrete = schedule != Schedule.VP && schedule != Schedule.EDM;
-    var possible =
-        discrete ? List.of(Time.INDEX, Time.NUMBER) : List.of(usual);
+    var possible = discrete ? List.of(Time.INDEX, Time.NUMBER) : List.of(usual);
     return possible.stream()
         .filter(time -> time.text().equals(text))
         .findFirst()
@@ -161,8 +161,7 @@ final class MetadataRecipe {
   private static SamplingDefaults guided(
       JsonObject json, DiffusionConfig config, Training training, SamplingDefaults sampling) {
     if (json.has("classifier")) {
-      return sampling.classifier(
-          json.string("classifier"), guidance(json, "classifier_scale", 1));
+      return sampling.classifier(json.string("classifier"), guidance(json, "classifier_scale", 1));
     }
     boolean guidable = training.nullClass() >= 0 || config.conditioning() == Conditioning.TEXT;
     double scale = guidance(json, "guidance", 1);
@@ -174,7 +173,12 @@ final class MetadataRecipe {
     double scale = json.number(key, otherwise);
     if (!(Math.abs(scale) <= ImageRequest.MAX_GUIDANCE)) {
       throw new JsonException(
-          "key '" + key + "' is " + scale + ", expected a number up to " + ImageRequest.MAX_GUIDANCE);
+          "key '"
+              + key
+              + "' is "
+              + scale
+              + ", expected a number up to "
+              + ImageRequest.MAX_GUIDANCE);
     }
     return scale;
   }

@@ -28,8 +28,8 @@ import java.util.stream.Collectors;
  * What a checkpoint was recognised as, without reading a number of it.
  *
  * <p>What the network is comes, in this order, from a description that the user gives, from the
- * file's own {@code __metadata__.config}, from a {@code config.json} beside it (diffusers), from the
- * published configuration that the user names, or from its keys and shapes.
+ * file's own {@code __metadata__.config}, from a {@code config.json} beside it (diffusers), from
+ * the published configuration that the user names, or from its keys and shapes.
  *
  * @param family the kind of network
  * @param config the network
@@ -123,7 +123,13 @@ public record ModelFile(
       var config = found.family().infer(shapes, hints);
       var member = new Families.Member(found.family(), config);
       return of(
-          checkpoint, shapes, found, member, "its keys and shapes", "its other tensors demand", hints);
+          checkpoint,
+          shapes,
+          found,
+          member,
+          "its keys and shapes",
+          "its other tensors demand",
+          hints);
     } catch (IllegalArgumentException | ParameterException e) {
       var fault = NearestPublished.fault(found, shapes).orElse(e.getMessage());
       throw new CheckpointException(file, fault, e);
@@ -146,8 +152,7 @@ public record ModelFile(
       NetworkDescription description,
       Hints hints)
       throws CheckpointException {
-    return of(
-        checkpoint, shapes, found, description.network(), description.file(), SAYS, hints);
+    return of(checkpoint, shapes, found, description.network(), description.file(), SAYS, hints);
   }
 
   /** The {@code config.json} beside a file of diffusers, or null. */
@@ -169,7 +174,9 @@ public record ModelFile(
                     "cannot be '"
                         + name
                         + "', for there is no such preset; there are "
-                        + Preset.all().stream().map(Preset::name).collect(Collectors.joining(", "))));
+                        + Preset.all().stream()
+                            .map(Preset::name)
+                            .collect(Collectors.joining(", "))));
   }
 
   private static SequencedMap<String, Shape> shapes(Checkpoint checkpoint) {
@@ -217,7 +224,14 @@ public record ModelFile(
       var recipe =
           config instanceof DiffusionConfig images ? Recipe.of(checkpoint, images, hints) : null;
       return new ModelFile(
-          member.family(), config, layout, origin, recipe, classNames(checkpoint), missing, leftOver);
+          member.family(),
+          config,
+          layout,
+          origin,
+          recipe,
+          classNames(checkpoint),
+          missing,
+          leftOver);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(checkpoint.name(), e.getMessage(), e);
     }

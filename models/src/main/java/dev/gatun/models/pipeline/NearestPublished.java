@@ -6,8 +6,8 @@ import java.util.Optional;
 import java.util.SequencedMap;
 
 /**
- * The published network that a file is nearly: where the tensors of a file tell no network, this says
- * which of them is the matter.
+ * The published network that a file is nearly: where the tensors of a file tell no network, this
+ * says which of them is the matter.
  */
 final class NearestPublished {
   /** Where more than one tensor in so many differs, a single one explains nothing. */
@@ -15,7 +15,9 @@ final class NearestPublished {
 
   private NearestPublished() {}
 
-  /** The first tensor in which a file differs from the nearest published network, if one is near. */
+  /**
+   * The first tensor in which a file differs from the nearest published network, if one is near.
+   */
   static Optional<String> fault(Families.Recognised found, SequencedMap<String, Shape> shapes) {
     String fault = null;
     int least = shapes.size() / NEAR;
@@ -25,7 +27,9 @@ final class NearestPublished {
       String first = null;
       for (var entry : found.layout().stateDict(config).entrySet()) {
         var shape = shapes.get(entry.getKey());
-        if (shape == null ? found.layout().optional(entry.getKey()) : shape.equals(entry.getValue())) {
+        if (shape == null
+            ? found.layout().optional(entry.getKey())
+            : shape.equals(entry.getValue())) {
           continue;
         }
         if (first == null) {

@@ -15,8 +15,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * Loads a model that makes pictures, with the other models that it needs: an autoencoder for one that
- * makes latents, a text encoder for one that draws texts, a classifier, a model that enlarges.
+ * Loads a model that makes pictures, with the other models that it needs: an autoencoder for one
+ * that makes latents, a text encoder for one that draws texts, a classifier, a model that enlarges.
  *
  * <p>What is not given is looked for beside the model, under the name of the file that its authors
  * use ({@code autoencoder_kl.pth}, {@code 256x256_classifier.pt}), as {@code vae} and {@code
@@ -76,9 +76,9 @@ public final class PipelineLoader {
   }
 
   /**
-   * Height and width of the pictures, where they are to differ from those that the model was trained
-   * with; its position embeddings are interpolated then. This is extrapolation: pictures lose
-   * coherence the further it goes.
+   * Height and width of the pictures, where they are to differ from those that the model was
+   * trained with; its position embeddings are interpolated then. This is extrapolation: pictures
+   * lose coherence the further it goes.
    */
   public PipelineLoader size(int pixels) {
     size = pixels;
@@ -149,20 +149,18 @@ public final class PipelineLoader {
     if (model.images().conditioning() == Conditioning.TEXT) {
       loadText(companions, file, device);
     } else if (textEncoder != null) {
-      throw new CheckpointException(
-          file, "was not trained with texts; leave out --text-encoder");
+      throw new CheckpointException(file, "was not trained with texts; leave out --text-encoder");
     }
     loadClassifier(companions, recipe.sampling(), model.pixels(), device);
     if (upsampler != null) {
-      companions.upsampler =
-          new PipelineLoader(null, upsampler).backend(device).load();
+      companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
       companions.upsampler.requireEnlarges(model.pixels());
       companions.name("upsampler", companions.upsampler.name());
     }
   }
 
-  private void loadAutoencoder(
-      Companions companions, String name, String file, Backend device) throws CheckpointException {
+  private void loadAutoencoder(Companions companions, String name, String file, Backend device)
+      throws CheckpointException {
     var found = autoencoder;
     if (found == null && path != null) {
       found = ModelFolder.beside(path, name, "vae").orElse(null);
@@ -206,7 +204,12 @@ public final class PipelineLoader {
       throws CheckpointException {
     if (classifier != null) {
       try (var checkpoint = Checkpoint.open(classifier)) {
-        loadClassifier(companions, checkpoint, ModelFile.recognise(classifier, checkpoint, null), pixels, device);
+        loadClassifier(
+            companions,
+            checkpoint,
+            ModelFile.recognise(classifier, checkpoint, null),
+            pixels,
+            device);
       }
       return;
     }
@@ -217,14 +220,19 @@ public final class PipelineLoader {
     if (BundledModels.all().contains(name)) {
       try (var opened = BundledModels.open(name)) {
         loadClassifier(
-            companions, opened.checkpoint(), ModelFile.recognise(opened.checkpoint(), null), pixels, device);
+            companions,
+            opened.checkpoint(),
+            ModelFile.recognise(opened.checkpoint(), null),
+            pixels,
+            device);
       }
       return;
     }
     var beside = path == null ? null : ModelFolder.beside(path, name).orElse(null);
     if (beside != null) {
       try (var checkpoint = Checkpoint.open(beside)) {
-        loadClassifier(companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
+        loadClassifier(
+            companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
       }
     }
   }

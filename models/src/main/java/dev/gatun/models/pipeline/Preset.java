@@ -34,8 +34,7 @@ public record Preset(
           .classifierFree(4, 3, 0)
           .decodedBy("sd-vae-ft-mse");
 
-  private static final Training UVIT_PIXELS =
-      Training.pixels(VP, CONTINUOUS, Variance.FIXED_LARGE);
+  private static final Training UVIT_PIXELS = Training.pixels(VP, CONTINUOUS, Variance.FIXED_LARGE);
   private static final Training UVIT_LATENTS = UVIT_PIXELS.onLatents().withNullClass(1000);
   private static final Training UVIT_DISCRETE =
       Training.pixels(SCALED_LINEAR, NUMBER, Variance.FIXED_LARGE).onLatents();
@@ -54,8 +53,7 @@ public record Preset(
 
   private static final SamplingDefaults DIFFIT =
       SamplingDefaults.unguided("ddpm", 250, false, Rounding.DOWN).decodedBy("sd-vae-ft-ema");
-  private static final Training DIFFIT_EDM =
-      Training.pixels(EDM, LOG_SIGMA, Variance.FIXED_LARGE);
+  private static final Training DIFFIT_EDM = Training.pixels(EDM, LOG_SIGMA, Variance.FIXED_LARGE);
 
   private static final List<Preset> ALL =
       List.of(
@@ -133,7 +131,8 @@ public record Preset(
   }
 
   /**
-   * How much of a file's name this preset explains: the length of the longest beginning, 0 for none.
+   * How much of a file's name this preset explains: the length of the longest beginning, 0 for
+   * none.
    */
   int explains(String fileName) {
     var lower = fileName.toLowerCase(Locale.ROOT);

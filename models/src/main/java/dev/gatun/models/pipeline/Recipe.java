@@ -14,8 +14,8 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * How pictures are made with a checkpoint: from its own metadata, else from the published checkpoint
- * that it is, else as the scripts of its authors do by default.
+ * How pictures are made with a checkpoint: from its own metadata, else from the published
+ * checkpoint that it is, else as the scripts of its authors do by default.
  *
  * @param training how it was trained; null where only one of the candidates can tell
  * @param sampling what to sample with; null together with training
@@ -69,7 +69,8 @@ public record Recipe(
     boolean alike =
         candidates.stream()
             .allMatch(
-                p -> p.training().equals(first.training()) && p.sampling().equals(first.sampling()));
+                p ->
+                    p.training().equals(first.training()) && p.sampling().equals(first.sampling()));
     return alike ? of(first, names) : new Recipe(null, null, "", names);
   }
 
@@ -127,9 +128,7 @@ public record Recipe(
       SamplingDefaults sampling, DiffusionConfig config, boolean latent) {
     boolean guidable = config.nullClass() >= 0 || config.conditioning() == Conditioning.TEXT;
     var kind =
-        guidable
-            ? SamplingDefaults.Guidance.CLASSIFIER_FREE
-            : SamplingDefaults.Guidance.NONE;
+        guidable ? SamplingDefaults.Guidance.CLASSIFIER_FREE : SamplingDefaults.Guidance.NONE;
     return new SamplingDefaults(
         sampling.sampler(),
         sampling.steps(),

@@ -37,8 +37,7 @@ public record SamplingDefaults(
 
   /** Without guidance. */
   static SamplingDefaults unguided(String sampler, int steps, boolean clip, Rounding rounding) {
-    return new SamplingDefaults(
-        sampler, steps, clip, Guidance.NONE, 1, 0, 0, "", rounding);
+    return new SamplingDefaults(sampler, steps, clip, Guidance.NONE, 1, 0, 0, "", rounding);
   }
 
   /** The same with classifier-free guidance. */

@@ -93,8 +93,7 @@ public record Training(
 
   /** The same, on latents. */
   Training onLatents() {
-    return new Training(
-        true, schedule, steps, time, prediction, variance, nullClass, latentScale);
+    return new Training(true, schedule, steps, time, prediction, variance, nullClass, latentScale);
   }
 
   /** The same, with a label for "no class". */

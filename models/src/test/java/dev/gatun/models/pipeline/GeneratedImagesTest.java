@@ -84,13 +84,21 @@ class GeneratedImagesTest {
   void parametersAreTheirOwnDescription() {
     var parameters = new LinkedHashMap<>(Map.of("seed", "7"));
     parameters.put("steps", "5");
-    var images = new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], Rounding.NEAREST, parameters);
+    var images =
+        new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], Rounding.NEAREST, parameters);
     assertEquals("seed: 7, steps: 5", images.describe());
   }
 
   private static GeneratedImages images(
       int count, int height, int width, int channels, float... samples) {
     return new GeneratedImages(
-        count, height, width, channels, samples, new long[count], Rounding.NEAREST, new LinkedHashMap<>());
+        count,
+        height,
+        width,
+        channels,
+        samples,
+        new long[count],
+        Rounding.NEAREST,
+        new LinkedHashMap<>());
   }
 }

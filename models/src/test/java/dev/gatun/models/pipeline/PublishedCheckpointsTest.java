@@ -28,8 +28,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Full-size files with exactly the keys and shapes of the published ones, holes for numbers: what they
- * are recognised as, and what is said of one with a fault.
+ * Full-size files with exactly the keys and shapes of the published ones, holes for numbers: what
+ * they are recognised as, and what is said of one with a fault.
  */
 class PublishedCheckpointsTest {
   @TempDir Path dir;
@@ -173,7 +173,8 @@ class PublishedCheckpointsTest {
       var member = Families.preset(preset.name()).orElseThrow(() -> new AssertionError(preset));
       var training = preset.training();
       var sampling = preset.sampling();
-      assertEquals(training.latent(), !sampling.clip() && !sampling.companion().isEmpty(), preset.name());
+      assertEquals(
+          training.latent(), !sampling.clip() && !sampling.companion().isEmpty(), preset.name());
       if (sampling.guidance() == Guidance.CLASSIFIER) {
         assertTrue(Families.preset(sampling.companion()).isPresent(), preset.name());
       }
@@ -189,8 +190,7 @@ class PublishedCheckpointsTest {
   }
 
   private Checkpoint checkpoint(String name, Map<String, Shape> shapes) throws IOException {
-    return Checkpoint.open(
-        TestFiles.sparse(dir.resolve(name), Map.of(), shapes, DType.F32));
+    return Checkpoint.open(TestFiles.sparse(dir.resolve(name), Map.of(), shapes, DType.F32));
   }
 
   private static void sentence(Exception e, String... facts) {

@@ -20,9 +20,9 @@ import picocli.CommandLine.Model.PositionalParamSpec;
 import picocli.CommandLine.ParseResult;
 
 /**
- * Writes a checkpoint of any format as one safetensors file, tensor by tensor, so that no model is too
- * large. The keys stay; what was recognised of the model goes into the metadata, so that the new file
- * needs neither the old name nor a description.
+ * Writes a checkpoint of any format as one safetensors file, tensor by tensor, so that no model is
+ * too large. The keys stay; what was recognised of the model goes into the metadata, so that the
+ * new file needs neither the old name nor a description.
  */
 final class ConvertCommand implements Command {
   private final Main main;

@@ -52,7 +52,10 @@ final class GenerateCommand implements Command {
                     .build())
             .addOption(
                 Command.option(
-                    "--prompt", "TEXT", String.class, "What to draw, for a model that reads texts."))
+                    "--prompt",
+                    "TEXT",
+                    String.class,
+                    "What to draw, for a model that reads texts."))
             .addOption(
                 Command.option(
                     "--prompts",
@@ -97,10 +100,7 @@ final class GenerateCommand implements Command {
                     "Share of the noise that ddim and the ancestral samplers add, 0 to 1."))
             .addOption(
                 Command.option(
-                    "--churn",
-                    "X",
-                    Double.class,
-                    "How much the samplers of EDM stir. Default: 0."))
+                    "--churn", "X", Double.class, "How much the samplers of EDM stir. Default: 0."))
             .addOption(
                 Command.option(
                     "--guidance",
@@ -186,8 +186,7 @@ final class GenerateCommand implements Command {
         var pipeline = loader(model, arguments).backend(backend).load()) {
       double loadSeconds = since(start);
       var request = request(pipeline, arguments).seed(seed);
-      var target =
-          PictureTarget.of(arguments.matchedOptionValue("--out", null), name(model), seed);
+      var target = PictureTarget.of(arguments.matchedOptionValue("--out", null), name(model), seed);
       target.check(request);
       long sampling = System.nanoTime();
       PictureTarget.Outcome outcome;
@@ -290,7 +289,8 @@ final class GenerateCommand implements Command {
     } catch (CharacterCodingException e) {
       throw CommandException.failure(file + ": is no UTF-8 text; convert it first");
     } catch (IOException e) {
-      throw CommandException.failure(file + ": cannot be read; give a file with a text on each line");
+      throw CommandException.failure(
+          file + ": cannot be read; give a file with a text on each line");
     }
   }
 
@@ -325,7 +325,13 @@ final class GenerateCommand implements Command {
     var found = outcome.found() == 0 ? "" : ", " + outcome.found() + " were there";
     main.out()
         .println(
-            "wrote " + where + ": " + pictures(outcome.made()) + found + ", " + Seconds.text(total));
+            "wrote "
+                + where
+                + ": "
+                + pictures(outcome.made())
+                + found
+                + ", "
+                + Seconds.text(total));
   }
 
   private static String pictures(int count) {
@@ -333,11 +339,7 @@ final class GenerateCommand implements Command {
   }
 
   private void print(
-      ImageRequest request,
-      PictureTarget.Outcome outcome,
-      double total,
-      double step,
-      double load) {
+      ImageRequest request, PictureTarget.Outcome outcome, double total, double step, double load) {
     var made = request.parameters();
     var members = new LinkedHashMap<String, Json>();
     members.put(

@@ -51,7 +51,8 @@ final class InfoCommand implements Command {
       String reason = null;
       ModelFile file = null;
       try {
-        file = source.recognise(
+        file =
+            source.recognise(
                 arguments.matchedOptionValue("--config", null),
                 arguments.matchedOptionValue("--preset", ""));
         describe(file, members);

@@ -10,8 +10,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 
 /**
- * Pictures to be enlarged, from a {@code .npz} file: {@code arr_0} with the bytes {@code [N, H, W, C]}
- * and, where there are any, {@code arr_1} with the classes.
+ * Pictures to be enlarged, from a {@code .npz} file: {@code arr_0} with the bytes {@code [N, H, W,
+ * C]} and, where there are any, {@code arr_1} with the classes.
  */
 final class LowResolution {
   private LowResolution() {}

@@ -7,9 +7,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * All pictures in one {@code .npz} file as the evaluators of guided-diffusion read it: {@code arr_0}
- * with the bytes {@code [N, H, W, 3]}, and {@code arr_1} with the classes where there are any. The
- * pictures are written as they are made.
+ * All pictures in one {@code .npz} file as the evaluators of guided-diffusion read it: {@code
+ * arr_0} with the bytes {@code [N, H, W, 3]}, and {@code arr_1} with the classes where there are
+ * any. The pictures are written as they are made.
  */
 record PictureArray(Path file) implements PictureTarget {
   private static final int COLOURS = 3;
