@@ -87,6 +87,21 @@ public record ModelFile(
   public static ModelFile recognise(
       Path path, Checkpoint checkpoint, Path description, String preset)
       throws CheckpointException {
+    var model = find(path, checkpoint, description, preset);
+    if (!preset.isEmpty()) {
+      var said = preset(checkpoint.name(), preset).config();
+      if (!said.equals(model.config)) {
+        throw new CheckpointException(
+            checkpoint.name(),
+            "is a %s, as %s says, not a %s; leave out --preset"
+                .formatted(model.config.name(), model.origin, preset));
+      }
+    }
+    return model;
+  }
+
+  private static ModelFile find(Path path, Checkpoint checkpoint, Path description, String preset)
+      throws CheckpointException {
     var file = checkpoint.name();
     var shapes = shapes(checkpoint);
     var found =

@@ -81,6 +81,9 @@ public final class PipelineLoader {
    * lose coherence the further it goes.
    */
   public PipelineLoader size(int pixels) {
+    if (pixels < 1) {
+      throw new IllegalArgumentException("size is " + pixels + ", expected a number of pixels");
+    }
     size = pixels;
     return this;
   }

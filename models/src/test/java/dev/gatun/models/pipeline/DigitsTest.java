@@ -70,14 +70,7 @@ class DigitsTest {
   /** With one channel, channels first and last are the same. */
   private static GeneratedImages images(float[] samples) {
     return new GeneratedImages(
-        COUNT,
-        SIDE,
-        SIDE,
-        1,
-        samples,
-        new long[COUNT],
-        Rounding.NEAREST,
-        new LinkedHashMap<>());
+        COUNT, SIDE, SIDE, 1, samples, new long[COUNT], Rounding.NEAREST, new LinkedHashMap<>());
   }
 
   /** Of the digits drawn without a classifier, it takes nine of ten for what was asked for. */

@@ -1,5 +1,6 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonArray;
 import dev.gatun.models.json.Json.JsonNumber;
@@ -8,6 +9,7 @@ import dev.gatun.models.pipeline.ImagePipeline;
 import dev.gatun.models.pipeline.ImageRequest;
 import dev.gatun.models.pipeline.PipelineLoader;
 import dev.gatun.models.pipeline.Rng;
+import dev.gatun.runtime.Backend;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -183,7 +185,7 @@ final class GenerateCommand implements Command {
     long seed = arguments.matchedOptionValue("--seed", 0L);
     var model = arguments.matchedPositionalValue(0, ModelSource.DEFAULT);
     try (var backend = ComputeOptions.open(arguments);
-        var pipeline = loader(model, arguments).backend(backend).load()) {
+        var pipeline = load(model, arguments, backend)) {
       double loadSeconds = since(start);
       var request = request(pipeline, arguments).seed(seed);
       var target = PictureTarget.of(arguments.matchedOptionValue("--out", null), name(model), seed);
@@ -200,6 +202,16 @@ final class GenerateCommand implements Command {
       } else {
         report(outcome, since(start));
       }
+    }
+  }
+
+  /** What a model cannot be made to do is the user's choice, not the file's fault. */
+  private static ImagePipeline load(String model, ParseResult arguments, Backend backend)
+      throws CheckpointException {
+    try {
+      return loader(model, arguments).backend(backend).load();
+    } catch (IllegalArgumentException e) {
+      throw CommandException.usage(e.getMessage());
     }
   }
 

@@ -66,9 +66,16 @@ class CommandLineTest {
           generate --class 24                  | class 24
           generate --steps 1001                | steps is 1001
           generate --batch 0                   | batch is 0
-          generate --sampler euler             | no sampler 'euler'; there are ddim and ddpm
+          generate --sampler plms              | no sampler 'plms'; there are ddpm, ddim
           generate --eta 1.5                   | eta is 1.5
-          generate --eta 0.5 --sampler ddpm    | --eta belongs to the sampler ddim
+          generate --eta 0.5 --sampler ddpm    | ddpm takes no eta
+          generate --churn 5 --sampler ddim    | ddim takes no churn
+          generate --churn -1                  | churn is -1
+          generate --respacing ddim300         | ddim300
+          generate --respacing 5,x             | 'x'
+          generate --size 33                   | 33
+          generate --size 0                    | size is 0
+          generate --prompt cat                | trained with texts, which this one was not
           generate --guidance NaN              | guidance is NaN
           generate --guidance-channels few     | --guidance-channels is 'few'
           generate --rng dice                  | --rng is 'dice'
@@ -78,7 +85,9 @@ class CommandLineTest {
           generate --threads 1000000000        | --threads is 1000000000
           generate --out fruit.jpg             | written as PNG
           generate one two                     | 'two'
-          generate --vae FILE                  | '--vae'
+          generate --sampler em-sde --respacing 5 | em-sde takes no respacing
+          convert a                            | 'OUT.safetensors'
+          convert a b --dtype f8               | --dtype is 'f8'
           forward --in a                       | '--weights=FILE'
           info                                 | 'FILE|NAME'
           bench --steps 0                      | --steps is 0
@@ -103,6 +112,12 @@ class CommandLineTest {
           bench --device cuda:1          | computes on the CPU only
           generate --out no/such/a.png   | there is no folder
           generate --config no.json      | no.json
+          generate --vae FILE            | needs no autoencoder
+          generate --text-encoder DIR    | not trained with texts
+          generate --classifier FILE     | FILE: there is no such file
+          generate --preset DiT-XL/2-256 | dit-fruit
+          generate --low-res no.npz      | no.npz
+          convert nothing.pt a.safetensors | nothing.pt: there is no such file
           """)
   void failures(String arguments, String said) {
     var run = Run.of(arguments.strip().split(" +"));

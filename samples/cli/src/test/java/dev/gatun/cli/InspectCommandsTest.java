@@ -96,7 +96,7 @@ class InspectCommandsTest {
       SafetensorsWriter.write(in, Map.of(), Map.of("x", x, "t", t, "y", y));
       requireFailure(in, "in.safetensors: tensor y is F32, expected I64");
       SafetensorsWriter.write(in, Map.of(), Map.of("x", x, "t", two, "y", none));
-      requireFailure(in, "in.safetensors: t is [2]");
+      requireFailure(in, "in.safetensors: the input t is [2], expected [1]");
       SafetensorsWriter.write(in, Map.of(), Map.of("x", x, "t", t, "y", none));
       requireFailure(in, "in.safetensors: ");
     }
