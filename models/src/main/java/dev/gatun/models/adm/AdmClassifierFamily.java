@@ -28,11 +28,6 @@ public final class AdmClassifierFamily implements NetworkFamily {
         : Optional.empty();
   }
 
-  /** The published classifiers whose keys and shapes are all the same as a file's. */
-  public static List<String> candidates(SequencedMap<String, Shape> keys) {
-    return Presets.CLASSIFIERS.candidates(keys);
-  }
-
   /**
    * {@inheritDoc}
    *

@@ -30,15 +30,6 @@ public final class AdmFamily implements NetworkFamily {
   }
 
   /**
-   * The published networks whose keys and shapes are all the same as a file's, by the names of
-   * their files: several where networks differ in nothing but weights, as the unconditional one of
-   * ImageNet and those of LSUN do.
-   */
-  public static List<String> candidates(SequencedMap<String, Shape> keys) {
-    return Presets.UNETS.candidates(keys);
-  }
-
-  /**
    * {@inheritDoc}
    *
    * <p>Only published networks are recognised by their tensors; another one needs a description.

@@ -48,14 +48,6 @@ record Published<C extends NetworkConfig>(
     return names.isEmpty() ? Optional.empty() : Optional.of(String.join(" or ", names));
   }
 
-  /** The names of all whose keys and shapes are these. */
-  List<String> candidates(SequencedMap<String, Shape> keys) {
-    return byName.entrySet().stream()
-        .filter(entry -> entry.getValue().stateDict().equals(keys))
-        .map(Map.Entry::getKey)
-        .toList();
-  }
-
   /**
    * The network that a file holds.
    *

@@ -206,26 +206,6 @@ public record UViTConfig(
         trainedSize);
   }
 
-  /** The same network where another label, or with -1 none, means "no class". */
-  public UViTConfig withNullClass(int label) {
-    return new UViTConfig(
-        inputSize,
-        patchSize,
-        inChannels,
-        embedDim,
-        depth,
-        numHeads,
-        mlpRatio,
-        qkvBias,
-        mlpTimeEmbed,
-        labels,
-        label,
-        clipDim,
-        clipTokens,
-        conv,
-        trainedSize);
-  }
-
   @Override
   public SequencedMap<String, Shape> stateDict() {
     var keys = new LinkedHashMap<String, Shape>();

@@ -63,8 +63,6 @@ class AdmConfigTest {
     assertEquals(config, family.infer(keys, Hints.NONE));
     assertEquals(config, family.infer(keys, new Hints(preset, preset + ".pt")));
     assertTrue(config.name().contains(preset), config.name());
-    assertTrue(candidates(family, keys).contains(preset));
-    assertEquals(list.equals(UNCONDITIONAL) ? 5 : 1, candidates(family, keys).size());
   }
 
   /** What the shapes do not show, against the blocks that the authors' constructors made. */
@@ -207,12 +205,6 @@ class AdmConfigTest {
 
   private static NetworkFamily other(NetworkFamily family) {
     return family instanceof AdmFamily ? new AdmClassifierFamily() : new AdmFamily();
-  }
-
-  private static List<String> candidates(NetworkFamily family, SequencedMap<String, Shape> keys) {
-    return family instanceof AdmFamily
-        ? AdmFamily.candidates(keys)
-        : AdmClassifierFamily.candidates(keys);
   }
 
   private static String text(String list) throws IOException {

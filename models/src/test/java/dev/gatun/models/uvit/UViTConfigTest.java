@@ -187,7 +187,6 @@ class UViTConfigTest {
     assertEquals(
         new UViTConfig(16, 4, 1, 160, 6, 5, 4, false, false, 11, -1, 0, 0, true, 16), digits);
     assertEquals(11, digits.numClasses());
-    assertEquals(10, digits.withNullClass(10).numClasses());
     assertEquals("U-ViT, depth 6, width 160, patch 4", digits.name());
     var defaults = describe("{'model': 'uvit', 'img_size': 32, 'patch_size': 2}");
     assertEquals(
