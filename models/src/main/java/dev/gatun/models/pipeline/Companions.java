@@ -20,6 +20,11 @@ final class Companions implements AutoCloseable {
     names.put(part, file);
   }
 
+  /** Pixels along the side of what the network counts in. */
+  int factor() {
+    return autoencoder == null ? 1 : autoencoder.config().factor();
+  }
+
   /** The files by part. */
   SequencedMap<String, String> names() {
     return names;

@@ -151,7 +151,7 @@ final class Generation {
   private GeneratedImages finished(Tensor x, long[] labels, long[] shown, int first)
       throws InterruptedException {
     var pixels = pass.pixels(x);
-    var images = images(x.dim(0), pipeline.model().pixels(), pixels, shown);
+    var images = images(x.dim(0), pipeline.firstSize(), pixels, shown);
     var upsampler = pipeline.companions().upsampler;
     return upsampler == null ? images : enlarged(upsampler, images, labels, first);
   }
@@ -194,7 +194,7 @@ final class Generation {
         request.listener.progress(
             batch * steps + done,
             batches * steps,
-            () -> images(x0.dim(0), pipeline.model().pixels(), pass.pixels(x0), labels));
+            () -> images(x0.dim(0), pipeline.firstSize(), pass.pixels(x0), labels));
       }
     };
   }

@@ -129,7 +129,12 @@ public final class ImagePipeline implements AutoCloseable {
 
   /** Height and width of its pictures, in pixels. */
   public int size() {
-    return companions.upsampler == null ? model.pixels() : companions.upsampler.size();
+    return companions.upsampler == null ? firstSize() : companions.upsampler.size();
+  }
+
+  /** Height and width of the pictures before they are enlarged, in pixels. */
+  int firstSize() {
+    return network.config().inputSize() * companions.factor();
   }
 
   /** What makes a picture show more of what was asked for. */

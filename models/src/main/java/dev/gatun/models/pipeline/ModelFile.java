@@ -155,9 +155,6 @@ public record ModelFile(
     }
   }
 
-  /** The autoencoders of the papers halve height and width three times. */
-  private static final int PIXELS_OF_LATENT = 8;
-
   private static final String SAYS = "the description says";
 
   private static ModelFile described(
@@ -287,35 +284,15 @@ public record ModelFile(
     return (DiffusionConfig) config;
   }
 
-  /** Height and width of the pictures, in pixels. */
-  public int pixels() {
-    return images().inputSize() * scale();
-  }
-
-  /** Pixels along the side of what the network counts in. */
-  private int scale() {
-    return recipe.training().latent() ? PIXELS_OF_LATENT : 1;
-  }
-
   /**
    * The same model for pictures of another size.
    *
+   * @param side height and width in what the network counts in, pixels or latents
    * @throws IllegalArgumentException if the network cannot make it
    */
-  ModelFile withSize(int pixels) {
-    if (pixels < 1 || pixels % scale() != 0) {
-      throw new IllegalArgumentException(
-          "size is " + pixels + ", expected a positive multiple of " + scale());
-    }
+  ModelFile withSide(int side) {
     return new ModelFile(
-        family,
-        images().withInputSize(pixels / scale()),
-        layout,
-        origin,
-        recipe,
-        classes,
-        missing,
-        leftOver);
+        family, images().withInputSize(side), layout, origin, recipe, classes, missing, leftOver);
   }
 
   /**

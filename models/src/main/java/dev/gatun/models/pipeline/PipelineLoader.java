@@ -1,13 +1,17 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.DiffusionConfig;
 import dev.gatun.models.DiffusionConfig.Conditioning;
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.adm.AdmClassifier;
+import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.clip.ClipText;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
+import dev.gatun.models.uvit.UViTConfig;
 import dev.gatun.models.vae.AutoencoderKL;
+import dev.gatun.models.vae.AutoencoderKLConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import java.nio.file.Path;
@@ -23,6 +27,8 @@ import java.util.Deque;
  * text_encoder}, or among the bundled models.
  */
 public final class PipelineLoader {
+  private static final System.Logger LOG = System.getLogger(PipelineLoader.class.getName());
+
   private final String bundled;
   private final Path path;
   private String preset = "";
@@ -119,9 +125,6 @@ public final class PipelineLoader {
   ImagePipeline load(Checkpoint checkpoint, ModelFile recognised) throws CheckpointException {
     var file = checkpoint.name();
     var model = recognised.requirePictures(file);
-    if (size != 0) {
-      model = model.withSize(size);
-    }
     Deque<AutoCloseable> owned = new ArrayDeque<>();
     try {
       var device = backend;
@@ -131,9 +134,18 @@ public final class PipelineLoader {
       }
       var companions = new Companions();
       owned.push(companions);
+      loadAutoencoder(companions, model, file, device);
+      model = sized(model, companions.factor(), file);
+      int pixels = model.images().inputSize() * companions.factor();
+      loadText(companions, model.images(), file, device);
+      loadClassifier(companions, model.recipe().sampling(), pixels, device);
+      if (upsampler != null) {
+        companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
+        companions.upsampler.requireEnlarges(pixels);
+        companions.name("upsampler", companions.upsampler.name());
+      }
       var network = (DiffusionNetwork) model.load(checkpoint, device);
       owned.push(network);
-      load(companions, model, file, device);
       return new ImagePipeline(file, model, network, companions, device, owned);
     } catch (CheckpointException | RuntimeException | Error e) {
       ImagePipeline.closeAll(owned);
@@ -141,29 +153,38 @@ public final class PipelineLoader {
     }
   }
 
-  private void load(Companions companions, ModelFile model, String file, Backend device)
-      throws CheckpointException {
-    var recipe = model.recipe();
-    if (recipe.training().latent()) {
-      loadAutoencoder(companions, recipe.sampling().companion(), file, device);
-    } else if (autoencoder != null) {
-      throw new CheckpointException(file, "makes pixels, it needs no autoencoder; leave out --vae");
+  /** The model for the size that was asked for. */
+  private ModelFile sized(ModelFile model, int factor, String file) {
+    int trained = model.images().inputSize();
+    if (size == 0 || size == trained * factor) {
+      return model;
     }
-    if (model.images().conditioning() == Conditioning.TEXT) {
-      loadText(companions, file, device);
-    } else if (textEncoder != null) {
-      throw new CheckpointException(file, "was not trained with texts; leave out --text-encoder");
+    if (size % factor != 0) {
+      throw new IllegalArgumentException(
+          "size is " + size + ", expected a multiple of " + factor + ", the pixels of a latent");
     }
-    loadClassifier(companions, recipe.sampling(), model.pixels(), device);
-    if (upsampler != null) {
-      companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
-      companions.upsampler.requireEnlarges(model.pixels());
-      companions.name("upsampler", companions.upsampler.name());
-    }
+    var sized = model.withSide(size / factor);
+    LOG.log(
+        System.Logger.Level.INFO,
+        file
+            + " was trained with pictures of "
+            + trained * factor
+            + " pixels; "
+            + size
+            + " is extrapolation, expect less coherence");
+    return sized;
   }
 
-  private void loadAutoencoder(Companions companions, String name, String file, Backend device)
+  private void loadAutoencoder(Companions companions, ModelFile model, String file, Backend device)
       throws CheckpointException {
+    if (!model.recipe().training().latent()) {
+      if (autoencoder != null) {
+        throw new CheckpointException(
+            file, "makes pixels, it needs no autoencoder; leave out --vae");
+      }
+      return;
+    }
+    var name = model.recipe().sampling().companion();
     var found = autoencoder;
     if (found == null && path != null) {
       found = ModelFolder.beside(path, name, "vae").orElse(null);
@@ -177,17 +198,29 @@ public final class PipelineLoader {
     var at = ModelFolder.checkpoint(found);
     try (var checkpoint = Checkpoint.open(at)) {
       var recognised = ModelFile.recognise(at, checkpoint, null);
-      if (!(recognised.load(checkpoint, device) instanceof AutoencoderKL decoder)) {
+      if (!(recognised.config() instanceof AutoencoderKLConfig config)) {
         throw new CheckpointException(
             checkpoint.name(), "is a " + recognised.config().model() + ", no autoencoder");
       }
-      companions.autoencoder = decoder;
+      if (config.embedDim() != model.images().inChannels()) {
+        throw new CheckpointException(
+            checkpoint.name(),
+            "decodes latents of %d channels, %s makes %d; give the autoencoder that it was trained with"
+                .formatted(config.embedDim(), file, model.images().inChannels()));
+      }
+      companions.autoencoder = (AutoencoderKL) recognised.load(checkpoint, device);
       companions.name("vae", checkpoint.name());
     }
   }
 
-  private void loadText(Companions companions, String file, Backend device)
+  private void loadText(Companions companions, DiffusionConfig config, String file, Backend device)
       throws CheckpointException {
+    if (config.conditioning() != Conditioning.TEXT) {
+      if (textEncoder != null) {
+        throw new CheckpointException(file, "was not trained with texts; leave out --text-encoder");
+      }
+      return;
+    }
     var found = textEncoder;
     if (found == null && path != null) {
       found = ModelFolder.beside(path, "text_encoder", "clip-vit-large-patch14").orElse(null);
@@ -199,6 +232,15 @@ public final class PipelineLoader {
               + " vocab.json and merges.txt)");
     }
     companions.text = ClipText.open(found, device);
+    var text = companions.text.config();
+    if (config instanceof UViTConfig uvit
+        && (text.hiddenSize() != uvit.clipDim() || text.positions() != uvit.clipTokens())) {
+      throw new CheckpointException(
+          found.getFileName().toString(),
+          "gives %d tokens of %d numbers, %s reads %d of %d; give the text encoder that it was trained with"
+              .formatted(
+                  text.positions(), text.hiddenSize(), file, uvit.clipTokens(), uvit.clipDim()));
+    }
     companions.name("text-encoder", found.getFileName().toString());
   }
 
@@ -247,17 +289,17 @@ public final class PipelineLoader {
       int pixels,
       Backend device)
       throws CheckpointException {
-    if (!(recognised.load(checkpoint, device) instanceof AdmClassifier network)) {
+    if (!(recognised.config() instanceof ClassifierConfig config)) {
       throw new CheckpointException(
           checkpoint.name(), "is a " + recognised.config().model() + ", no classifier");
     }
-    companions.classifier = network;
-    if (network.config().imageSize() != pixels) {
+    if (config.imageSize() != pixels) {
       throw new CheckpointException(
           checkpoint.name(),
           "looks at pictures of %d pixels, these have %d; give the classifier of their size"
-              .formatted(network.config().imageSize(), pixels));
+              .formatted(config.imageSize(), pixels));
     }
+    companions.classifier = (AdmClassifier) recognised.load(checkpoint, device);
     companions.name("classifier", checkpoint.name());
   }
 }
