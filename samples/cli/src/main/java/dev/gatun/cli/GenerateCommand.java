@@ -195,7 +195,8 @@ final class GenerateCommand implements Command {
       double stepSeconds;
       try (var bar = bar()) {
         outcome = target.make(request.onProgress((done, total, _) -> bar.step(done, total)));
-        stepSeconds = since(sampling) / Math.max(1, bar.total());
+        // to the last step: what an autoencoder takes after it is no part of any step
+        stepSeconds = bar.total() == 0 ? 0 : (bar.lastStep() - sampling) / 1e9 / bar.total();
       }
       if (arguments.hasMatchedOption("--json")) {
         print(request, outcome, since(start), stepSeconds, loadSeconds);

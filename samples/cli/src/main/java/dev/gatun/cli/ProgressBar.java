@@ -16,6 +16,7 @@ final class ProgressBar implements AutoCloseable {
   private final PrintStream out;
   private final boolean visible;
   private long firstStep;
+  private long lastStep;
   private long drawn;
   private int length;
   private int total;
@@ -51,10 +52,11 @@ final class ProgressBar implements AutoCloseable {
   /** Shows that some steps are done. */
   void step(int done, int total) {
     this.total = total;
+    long now = System.nanoTime();
+    lastStep = now;
     if (!visible) {
       return;
     }
-    long now = System.nanoTime();
     if (done == 1) {
       firstStep = now;
     }
@@ -76,6 +78,11 @@ final class ProgressBar implements AutoCloseable {
     length = shown;
     out.print(line);
     out.flush();
+  }
+
+  /** When the last step that is done was done, in the nanoseconds of the JVM. */
+  long lastStep() {
+    return lastStep;
   }
 
   /** How many steps there are; known after the first. */
