@@ -151,9 +151,7 @@ class BulkSamplingTest {
     int count = before.size() + 3;
     var run = generate("adm-digits", count, folder);
     run.requireDone();
-    assertTrue(
-        run.out().contains(": 3 pictures, " + before.size() + " were there"),
-        run.out());
+    assertTrue(run.out().contains(": 3 pictures, " + before.size() + " were there"), run.out());
     requireKept(before, folder);
     requireWhole("adm-digits", count, folder);
   }
@@ -256,8 +254,7 @@ class BulkSamplingTest {
     var folder = folder();
     generate("dit-fruit", 1, folder, "--eta", "0.5").requireDone();
     generate("dit-fruit", 2, folder).requireOneSentence("holds pictures with eta 0.5, not none");
-    generate("uvit-digits", 2, folder)
-        .requireOneSentence("with model dit-fruit, not uvit-digits");
+    generate("uvit-digits", 2, folder).requireOneSentence("with model dit-fruit, not uvit-digits");
   }
 
   @Test

@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.models.dit.DiTFamily;
+import dev.gatun.models.json.Json;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -257,6 +259,40 @@ class ConvertCommandTest {
     Files.writeString(config, "depth 3");
     requireFailure(bare, "fruit.json: is not sound JSON", "--config", config.toString());
     assertTrue(Files.size(out()) > 1000, "the target is kept");
+  }
+
+  /** diffusers describes a network beside its tensors, where the new file may not lie. */
+  @Test
+  void theDescriptionBesideAFileOfDiffusersGoesIntoIt() throws IOException {
+    var beside = Files.createDirectory(folder.resolve("transformer"));
+    Files.writeString(
+        beside.resolve("config.json"),
+        """
+        {"_class_name": "DiTTransformer2DModel", "num_layers": 2, "out_channels": 8,
+         "num_attention_heads": 4, "attention_head_dim": 8, "sample_size": 8}
+        """);
+    var family = new DiTFamily();
+    var described =
+        family.describe(
+            (Json.JsonObject) Json.parse(Files.readString(beside.resolve("config.json"))));
+    var known = new LinkedHashMap<String, Shape>();
+    known.put(
+        "transformer_blocks.0.norm1.emb.class_embedder.embedding_table.weight", Shape.of(1001, 32));
+    var layout = family.layout(known).orElseThrow();
+    TestFiles.sparse(
+        beside.resolve("diffusion_pytorch_model.safetensors"), layout.stateDict(described));
+    convert(beside);
+    var json = Run.of("info", out().toString(), "--json").json();
+    assertEquals("its own metadata", json.string("origin"));
+    assertEquals(described.parameters(), json.integer("parameters"));
+    assertTrue(json.array("missing").items().isEmpty(), json.toString());
+    assertEquals(Files.readString(beside.resolve("config.json")), metadata().get("config"));
+  }
+
+  private Map<String, String> metadata() throws IOException {
+    try (var found = Checkpoint.open(out())) {
+      return found.metadata();
+    }
   }
 
   @Test

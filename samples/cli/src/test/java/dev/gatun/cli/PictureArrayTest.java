@@ -76,8 +76,7 @@ class PictureArrayTest {
       var asked = npz.arrays().get("arr_1");
       assertEquals(DType.I64, asked.dtype());
       assertEquals(Shape.of(7), asked.shape());
-      long[] expected =
-          List.of(labels.split(",")).stream().mapToLong(Long::parseLong).toArray();
+      long[] expected = List.of(labels.split(",")).stream().mapToLong(Long::parseLong).toArray();
       assertArrayEquals(expected, npz.read("arr_1", PictureArrayTest::longs));
       assertArrayEquals(levels(7, side), npz.read("arr_0", PictureArrayTest::bytes));
     }

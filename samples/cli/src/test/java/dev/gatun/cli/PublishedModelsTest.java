@@ -152,13 +152,11 @@ class PublishedModelsTest {
     var file = TestFiles.sparse(folder.resolve("faulty.pt"), tensors).toString();
     var json = Run.of("info", file, "--json").json();
     assertEquals("DiT-S/2", json.string("name"));
-    assertEquals(
-        List.of(new JsonString("blocks.3.mlp.fc1.bias")), json.array("missing").items());
+    assertEquals(List.of(new JsonString("blocks.3.mlp.fc1.bias")), json.array("missing").items());
     assertEquals(List.of(new JsonString("my.own")), json.array("left_over").items());
     var text = Run.of("info", file);
     text.requireDone();
-    assertEquals(
-        List.of("blocks.3.mlp.fc1.bias"), TestFiles.labelled(text.out(), "missing"));
+    assertEquals(List.of("blocks.3.mlp.fc1.bias"), TestFiles.labelled(text.out(), "missing"));
     assertEquals(List.of("my.own"), TestFiles.labelled(text.out(), "left over"));
     var bench = Run.of("bench", file, "--steps", "1");
     assertEquals(Main.FAILED, bench.exitCode());
