@@ -7,14 +7,13 @@ import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonNull;
 import dev.gatun.models.json.Json.JsonNumber;
 import dev.gatun.models.json.Json.JsonString;
+import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.Families;
 import dev.gatun.models.pipeline.Families.Member;
-import dev.gatun.models.pipeline.Preset;
 import dev.gatun.runtime.Backend;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.stream.Collectors;
@@ -118,19 +117,33 @@ final class BenchCommand implements Command {
       return new Candidate(
           name, member.family().load(member.config(), new RandomParameters(), backend));
     }
-    if (model.toLowerCase(Locale.ROOT).startsWith("dit-")
-        && model.contains("/")
-        && !ModelSource.isFile(model)) {
+    if (!ModelSource.isFile(model) && mayBeSize(model)) {
       throw CommandException.usage(
           model
-              + " is no published size: there are DiT-S, DiT-B, DiT-L and DiT-XL, each with /2,"
-              + " /4 or /8, and with -512 after it for pictures of that size, and "
-              + Preset.all().stream().map(Preset::name).collect(Collectors.joining(", ")));
+              + " is neither a file, nor bundled, nor a published size: there are DiT-S, DiT-B, DiT-L"
+              + " and DiT-XL, each with /2, /4 or /8, and with -512 after it for pictures of that"
+              + " size; "
+              + Families.all().stream()
+                  .flatMap(family -> family.published().stream())
+                  .filter(name -> !name.startsWith("DiT-"))
+                  .collect(Collectors.joining(", "))
+              + "; and bundled are "
+              + String.join(", ", BundledModels.names()));
     }
     try (var source = ModelSource.open(model)) {
       return new Candidate(
           source.name(), source.recognise(null, "").load(source.checkpoint(), backend));
     }
+  }
+
+  /**
+   * Sizes are called like {@code DiT-XL/2} and {@code imagenet256_uvit_huge}. (The classifier of a
+   * bundled model is called like the model.)
+   */
+  private static boolean mayBeSize(String model) {
+    return model.matches("(?i)(dit|diffit|u-?vit|adm)-?[a-z0-9]*/.*")
+        || (ModelSource.isBundled(model)
+            && BundledModels.names().stream().noneMatch(name -> model.startsWith(name)));
   }
 
   private static Timing time(Network network, int batch, int steps) throws InterruptedException {

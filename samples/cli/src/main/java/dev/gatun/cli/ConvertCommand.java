@@ -25,6 +25,9 @@ import picocli.CommandLine.ParseResult;
  * new file needs neither the old name nor a description.
  */
 final class ConvertCommand implements Command {
+  /** How recognition names the description that diffusers keeps beside a checkpoint. */
+  private static final String BESIDE = "config.json";
+
   private final Main main;
 
   ConvertCommand(Main main) {
@@ -119,6 +122,9 @@ final class ConvertCommand implements Command {
       if (recognised.recipe() != null && !recognised.recipe().preset().isEmpty()) {
         metadata.put(ModelFile.PRESET, recognised.recipe().preset());
       }
+      if (description == null && recognised.origin().equals(BESIDE)) {
+        metadata.put("config", Files.readString(beside(source.path())));
+      }
     } catch (CheckpointException e) {
       // Any file of tensors can be converted; one that was described must be what it is said to be.
       if (description != null || arguments.hasMatchedOption("--preset")) {
@@ -126,6 +132,13 @@ final class ConvertCommand implements Command {
       }
     }
     return metadata;
+  }
+
+  /** The description that diffusers keeps in the folder of the checkpoint. */
+  private static Path beside(Path source) {
+    return Files.isDirectory(source)
+        ? source.resolve(BESIDE)
+        : source.toAbsolutePath().resolveSibling(BESIDE);
   }
 
   /** Returns what went wrong, since a reader of tensors throws no such exceptions. */
@@ -144,11 +157,29 @@ final class ConvertCommand implements Command {
         } else {
           backend.copy(tensor, converted);
         }
+        requireFinite(info, tensor, converted);
         writer.write(info.key(), converted);
         return null;
       }
     } catch (IOException e) {
       return e;
+    }
+  }
+
+  /** Half precision ends at 65504. */
+  private static void requireFinite(TensorInfo info, Tensor tensor, Tensor converted)
+      throws IOException {
+    if (info.dtype() != DType.F16) {
+      return;
+    }
+    float[] before = tensor.toFloats();
+    float[] after = converted.toFloats();
+    for (int i = 0; i < after.length; i++) {
+      if (Float.isInfinite(after[i]) && Float.isFinite(before[i])) {
+        throw new IOException(
+            "tensor %s holds %s, more than f16 can; take --dtype bf16"
+                .formatted(info.key(), before[i]));
+      }
     }
   }
 }

@@ -129,6 +129,8 @@ final class InfoCommand implements Command {
     }
     if (file.recipe() != null) {
       show(file.recipe());
+    } else {
+      line("use", "it makes no pictures by itself, it works with a model that does");
     }
     line("missing", some(file.missing()));
     line("left over", some(file.leftOver()));

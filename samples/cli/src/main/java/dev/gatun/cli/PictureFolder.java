@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -25,6 +26,14 @@ record PictureFolder(Path folder) implements PictureTarget {
 
   /** What does not change a picture, or only how many there are. */
   private static final Set<String> INDIFFERENT = Set.of("count", "batch", "backend");
+
+  /** What a single picture is not described by: all that the others of the folder are. */
+  private static final Set<String> OF_ALL = Set.of("count", "prompts");
+
+  private static final String NUMBERED = "[0-9]{6}\\.png";
+
+  /** How much of a value a sentence shows. */
+  private static final int SHOWN = 60;
 
   private static final String PARTIAL = ".+\\.([0-9]{1,18})\\.partial";
 
@@ -42,8 +51,8 @@ record PictureFolder(Path folder) implements PictureTarget {
     var wanted = describe(request);
     var file = folder.resolve(PARAMETERS);
     if (Files.exists(file)) {
-      requireSame(Files.readString(file, StandardCharsets.UTF_8), wanted);
-      if (request.rng() != Rng.IMAGE && Files.exists(picture(0))) {
+      requireSame(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), wanted);
+      if (request.rng() != Rng.IMAGE && holdsPictures()) {
         throw CommandException.failure(
             folder
                 + ": was begun, and --rng "
@@ -52,7 +61,7 @@ record PictureFolder(Path folder) implements PictureTarget {
                 + " folder");
       }
     } else {
-      if (Files.exists(picture(0))) {
+      if (holdsPictures()) {
         throw CommandException.failure(
             folder + ": holds pictures of something else; give an empty folder");
       }
@@ -76,16 +85,24 @@ record PictureFolder(Path folder) implements PictureTarget {
       return;
     }
     Map<String, String> before = entries(found);
-    for (var entry : entries(wanted).entrySet()) {
-      var other = before.getOrDefault(entry.getKey(), "none");
-      if (!other.equals(entry.getValue())) {
+    Map<String, String> now = entries(wanted);
+    var names = new LinkedHashSet<>(now.keySet());
+    names.addAll(before.keySet());
+    for (var name : names) {
+      var old = before.getOrDefault(name, "none");
+      var other = now.getOrDefault(name, "none");
+      if (!old.equals(other)) {
         throw CommandException.failure(
             "%s: holds pictures with %s %s, not %s; give an empty folder"
-                .formatted(folder, entry.getKey(), other, entry.getValue()));
+                .formatted(folder, shown(name), shown(old), shown(other)));
       }
     }
     throw CommandException.failure(
         folder + ": holds pictures with other parameters; give an empty folder");
+  }
+
+  private static String shown(String value) {
+    return value.length() <= SHOWN ? value : value.substring(0, SHOWN) + "…";
   }
 
   private static Map<String, String> entries(String text) {
@@ -101,20 +118,41 @@ record PictureFolder(Path folder) implements PictureTarget {
 
   private static void write(Path file, String text) throws IOException {
     var partial = PictureTarget.partial(file);
-    Files.writeString(partial, text, StandardCharsets.UTF_8);
-    PictureTarget.complete(partial, file);
+    try {
+      Files.writeString(partial, text, StandardCharsets.UTF_8);
+      PictureTarget.complete(partial, file);
+    } finally {
+      Files.deleteIfExists(partial);
+    }
   }
 
-  /** Files that a program was writing when it was killed. */
+  /**
+   * Removes files that a program was writing when it was killed. In a container every program may
+   * have the number that this one has, which writes nothing yet.
+   */
   private void removeLeftovers() throws IOException {
     try (var files = Files.newDirectoryStream(folder, "*.partial")) {
       for (var file : files) {
         var name = file.getFileName().toString();
-        if (name.matches(PARTIAL)
-            && ProcessHandle.of(Long.parseLong(name.replaceFirst(PARTIAL, "$1"))).isEmpty()) {
+        if (name.matches(PARTIAL) && !isWriting(Long.parseLong(name.replaceFirst(PARTIAL, "$1")))) {
           Files.deleteIfExists(file);
         }
       }
+    }
+  }
+
+  private static boolean isWriting(long process) {
+    return process != ProcessHandle.current().pid() && ProcessHandle.of(process).isPresent();
+  }
+
+  private boolean holdsPictures() throws IOException {
+    try (var files = Files.newDirectoryStream(folder, "*.png")) {
+      for (var file : files) {
+        if (file.getFileName().toString().matches(NUMBERED)) {
+          return true;
+        }
+      }
+      return false;
     }
   }
 
@@ -142,11 +180,16 @@ record PictureFolder(Path folder) implements PictureTarget {
     @Override
     public void accept(int index, GeneratedImages image) throws IOException {
       var prompt = request.prompt(index);
+      var parameters = new LinkedHashMap<>(image.parameters());
+      parameters.keySet().removeAll(OF_ALL);
+      parameters.put("picture", Integer.toString(index));
+      if (!prompt.isEmpty()) {
+        parameters.put("prompt", line(prompt));
+      }
       var text =
-          image.describe()
-              + ", picture: "
-              + index
-              + (prompt.isEmpty() ? "" : ", prompt: " + line(prompt));
+          parameters.entrySet().stream()
+              .map(entry -> entry.getKey() + ": " + entry.getValue())
+              .collect(Collectors.joining(", "));
       PictureTarget.write(image.image(0), text, target.picture(index));
     }
   }

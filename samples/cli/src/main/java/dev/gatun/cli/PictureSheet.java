@@ -7,9 +7,18 @@ import java.util.List;
 
 /** All pictures on one sheet in a PNG file. */
 record PictureSheet(Path file) implements PictureTarget {
+  /** A sheet lies in memory as a whole. */
+  private static final long MOST_PIXELS = 1 << 27;
+
   @Override
   public void check(ImageRequest request) {
     PictureTarget.checkFile(file);
+    long most = MOST_PIXELS / ((long) request.size() * request.size());
+    if (request.pictures() > most) {
+      throw CommandException.failure(
+          "%s: %d pictures are too many for one sheet, which takes up to %d; give --out a folder"
+              .formatted(file, request.pictures(), most));
+    }
   }
 
   @Override

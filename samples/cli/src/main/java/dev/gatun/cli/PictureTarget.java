@@ -90,7 +90,10 @@ sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray
       try (var out =
           new BufferedOutputStream(
               Files.newOutputStream(
-                  partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE))) {
+                  partial, // nobody else's: its name has the number of this process
+                  StandardOpenOption.CREATE,
+                  StandardOpenOption.TRUNCATE_EXISTING,
+                  StandardOpenOption.WRITE))) {
         Png.write(image, "parameters", text, out);
       }
       complete(partial, file);

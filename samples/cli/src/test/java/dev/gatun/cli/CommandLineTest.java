@@ -92,7 +92,7 @@ class CommandLineTest {
           info                                 | 'FILE|NAME'
           bench --steps 0                      | --steps is 0
           bench --batch -1                     | --batch is -1
-          bench DiT-XXL/2                      | DiT-XXL/2 is no published size
+          bench DiT-XXL/2                      | DiT-XXL/2 is neither a file, nor bundled, nor a published size
           """)
   void wrongUsage(String arguments, String said) {
     var run = Run.of(arguments.strip().split(" +"));
