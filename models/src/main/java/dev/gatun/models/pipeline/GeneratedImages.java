@@ -1,9 +1,11 @@
 package dev.gatun.models.pipeline;
 
 import java.awt.image.BufferedImage;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.zip.CRC32;
 
 /**
  * Pictures that a pipeline made, with how it made them.
@@ -51,6 +53,16 @@ public record GeneratedImages(
         labels.length == 0 ? labels : new long[] {labels[index]},
         rounding,
         parameters);
+  }
+
+  /** A checksum of the bytes of all pictures and of their classes. */
+  String digest() {
+    var crc = new CRC32();
+    crc.update(bytes());
+    for (long label : labels) {
+      crc.update(Long.toString(label).getBytes(StandardCharsets.US_ASCII));
+    }
+    return Long.toHexString(crc.getValue());
   }
 
   /** One picture. */

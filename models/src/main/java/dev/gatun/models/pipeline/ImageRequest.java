@@ -228,6 +228,15 @@ public final class ImageRequest {
    */
   public ImageRequest lowResolution(GeneratedImages images) {
     pipeline.requireLowResolution(images);
+    for (long label : images.labels()) {
+      if (pipeline.classCount() > 0 && (label < 0 || label >= pipeline.classCount())) {
+        throw new IllegalArgumentException(
+            "a picture to be enlarged is of class "
+                + label
+                + ", this model knows 0 to "
+                + (pipeline.classCount() - 1));
+      }
+    }
     lowResolution = images;
     return this;
   }
@@ -395,6 +404,9 @@ public final class ImageRequest {
       parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
     }
     parameters.put("clip", Boolean.toString(clip));
+    if (lowResolution != null) {
+      parameters.put("low-res", lowResolution.digest());
+    }
     pipeline.companions().names().forEach(parameters::put);
     parameters.put("backend", backendName);
     return parameters;

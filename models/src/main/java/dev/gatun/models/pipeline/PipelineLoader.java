@@ -200,7 +200,7 @@ public final class PipelineLoader {
       var recognised = ModelFile.recognise(at, checkpoint, null);
       if (!(recognised.config() instanceof AutoencoderKLConfig config)) {
         throw new CheckpointException(
-            checkpoint.name(), "is a " + recognised.config().model() + ", no autoencoder");
+            checkpoint.name(), "holds " + recognised.config().model() + ", no autoencoder");
       }
       if (config.embedDim() != model.images().inChannels()) {
         throw new CheckpointException(
@@ -291,7 +291,7 @@ public final class PipelineLoader {
       throws CheckpointException {
     if (!(recognised.config() instanceof ClassifierConfig config)) {
       throw new CheckpointException(
-          checkpoint.name(), "is a " + recognised.config().model() + ", no classifier");
+          checkpoint.name(), "holds " + recognised.config().model() + ", no classifier");
     }
     if (config.imageSize() != pixels) {
       throw new CheckpointException(

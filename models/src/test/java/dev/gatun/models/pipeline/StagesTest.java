@@ -3,6 +3,7 @@ package dev.gatun.models.pipeline;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -205,6 +206,13 @@ class StagesTest {
       assertArrayEquals(one.samples(), images.samples());
       var other = pipeline.request().lowResolution(small(3)).classes(4).steps(3).seed(1).generate();
       assertFalse(Arrays.equals(other.samples(), images.samples()), "the class matters");
+      // other pictures are other parameters, so that a folder of them is not continued
+      assertNotEquals(
+          pipeline.request().lowResolution(small(2)).parameters().get("low-res"),
+          images.parameters().get("low-res"));
+      var wrong = small(1);
+      wrong.labels()[0] = 5;
+      assertThrows(IllegalArgumentException.class, () -> pipeline.request().lowResolution(wrong));
     }
     try (var pipeline = ImagePipeline.bundled("dit-fruit")) {
       assertThrows(

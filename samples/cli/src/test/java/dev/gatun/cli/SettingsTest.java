@@ -121,7 +121,7 @@ class SettingsTest {
     Run.of("convert", "adm-digits", unet.toString()).requireDone();
     var run = Run.of("generate", "adm-digits", "--classifier", unet.toString());
     assertEquals(Main.FAILED, run.exitCode());
-    run.requireOneSentence("unet.safetensors: is a adm-unet, no classifier");
+    run.requireOneSentence("unet.safetensors: holds adm-unet, no classifier");
     run = Run.of("generate", "dit-fruit", "--classifier", classifier.toString());
     assertEquals(Main.FAILED, run.exitCode());
     run.requireOneSentence("classifier.safetensors: looks at pictures of 16 pixels, these have 32");
