@@ -141,10 +141,15 @@ public final class ImageRequest {
 
   /**
    * How to get from noise to a picture: {@code ddim}, {@code ddpm}, {@code dpm-solver++} and all
-   * the others of {@link Samplers#names}.
+   * the others of {@link Samplers#names} but {@code ddim-reverse}, which goes the other way.
    */
   public ImageRequest sampler(String name) {
-    sampler = Samplers.entry(name).name();
+    var entry = Samplers.entry(name);
+    if (entry.name().equals("ddim-reverse")) {
+      throw new IllegalArgumentException(
+          "ddim-reverse makes noise of pictures, not pictures of noise; choose ddim or another one");
+    }
+    sampler = entry.name();
     return this;
   }
 

@@ -67,6 +67,7 @@ class CommandLineTest {
           generate --steps 1001                | steps is 1001
           generate --batch 0                   | batch is 0
           generate --sampler plms              | no sampler 'plms'; there are ddpm, ddim
+          generate --sampler ddim-reverse      | makes noise of pictures
           generate --eta 1.5                   | eta is 1.5
           generate --eta 0.5 --sampler ddpm    | ddpm takes no eta
           generate --churn 5 --sampler ddim    | ddim takes no churn

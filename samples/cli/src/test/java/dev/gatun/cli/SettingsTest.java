@@ -47,7 +47,7 @@ class SettingsTest {
   }
 
   static Stream<String> samplers() {
-    return Samplers.names().stream();
+    return Samplers.names().stream().filter(name -> !name.equals("ddim-reverse"));
   }
 
   @ParameterizedTest
