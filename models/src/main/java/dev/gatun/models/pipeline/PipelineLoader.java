@@ -274,11 +274,16 @@ public final class PipelineLoader {
       return;
     }
     var beside = path == null ? null : ModelFolder.beside(path, name).orElse(null);
-    if (beside != null) {
-      try (var checkpoint = Checkpoint.open(beside)) {
-        loadClassifier(
-            companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
-      }
+    if (beside == null) {
+      LOG.log(
+          System.Logger.Level.INFO,
+          "its authors guide this model with {0}, which does not lie beside it; --classifier gives it",
+          name);
+      return;
+    }
+    try (var checkpoint = Checkpoint.open(beside)) {
+      loadClassifier(
+          companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
     }
   }
 
