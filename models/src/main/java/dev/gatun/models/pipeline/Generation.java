@@ -6,7 +6,6 @@ import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
-import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.random.PhiloxRandom;
 import dev.gatun.runtime.random.TorchRandom;
 import java.io.IOException;
@@ -31,8 +30,22 @@ final class Generation {
   private final Pass pass;
   private final Noise shared;
 
-  /** Images {@code first … first + count - 1}, computed together. */
-  private record Batch(int first, int count) {}
+  /** Images {@code first … first + count - 1}, computed together, as one of several batches. */
+  private record Batch(int first, int count, int number, int batches) {
+    Batch of(int place, int all) {
+      return new Batch(first, count, place, all);
+    }
+  }
+
+  /**
+   * One of the two stages of a batch, as progress counts it.
+   *
+   * @param pass what it does
+   * @param size height and width of its pictures
+   * @param before steps of the stage before it
+   * @param after steps of the stage after it
+   */
+  private record Stage(Pass pass, int size, int before, int after) {}
 
   Generation(ImagePipeline pipeline, ImageRequest request) {
     this.pipeline = pipeline;
@@ -101,8 +114,8 @@ final class Generation {
     var batches = batches(sink);
     int made = 0;
     for (int b = 0; b < batches.size(); b++) {
-      var batch = batches.get(b);
-      var images = make(batch, b, batches.size());
+      var batch = batches.get(b).of(b, batches.size());
+      var images = make(batch);
       for (int i = 0; i < batch.count; i++) {
         sink.accept(batch.first + i, images.one(i));
       }
@@ -122,14 +135,14 @@ final class Generation {
       boolean more =
           i + 1 < request.pictures() && count < most && (shared != null || sink.wants(i + 1));
       if (count > 0 && !more) {
-        batches.add(new Batch(i + 1 - count, count));
+        batches.add(new Batch(i + 1 - count, count, 0, 0));
         count = 0;
       }
     }
     return batches;
   }
 
-  private GeneratedImages make(Batch batch, int number, int batches) throws InterruptedException {
+  private GeneratedImages make(Batch batch) throws InterruptedException {
     int side = pipeline.network().config().inputSize();
     long[] labels = new long[batch.count];
     var prompts = new ArrayList<String>();
@@ -139,48 +152,44 @@ final class Generation {
     }
     var noise = shared != null ? shared : Noise.perImage(request.seed, batch.first, backend);
     var shown = pipeline.classCount() == 0 ? new long[0] : labels;
+    var upsampler = pipeline.companions().upsampler;
+    int after = upsampler == null ? 0 : request.stepsToEnlarge(upsampler);
+    var stage = new Stage(pass, pipeline.firstSize(), 0, after);
     try (var x =
         backend.allocate(DType.F32, Shape.of(batch.count, side, side, pipeline.channels()))) {
       noise.next(x);
-      pass.sample(x, noise, labels, prompts, batch.first, steps(shown, number, batches));
-      return finished(x, labels, shown, batch.first);
+      pass.sample(x, noise, labels, prompts, batch.first, steps(stage, shown, batch));
+      var images = images(batch.count, stage.size, pass.pixels(x), shown);
+      return upsampler == null ? images : enlarged(upsampler, images, labels, batch);
     }
-  }
-
-  /** From what the sampler left to pixels. */
-  private GeneratedImages finished(Tensor x, long[] labels, long[] shown, int first)
-      throws InterruptedException {
-    var pixels = pass.pixels(x);
-    var images = images(x.dim(0), pipeline.firstSize(), pixels, shown);
-    var upsampler = pipeline.companions().upsampler;
-    return upsampler == null ? images : enlarged(upsampler, images, labels, first);
   }
 
   /** The second stage: from the first one's bytes, as the authors hand them on. */
   private GeneratedImages enlarged(
-      ImagePipeline upsampler, GeneratedImages images, long[] labels, int first)
+      ImagePipeline upsampler, GeneratedImages images, long[] labels, Batch batch)
       throws InterruptedException {
-    var next = upsampler.request().lowResolution(images).count(images.count()).seed(request.seed);
-    var stage = new Generation(upsampler, next);
+    var enlarging = new Pass(upsampler, request.toEnlarge(upsampler, images));
     int side = upsampler.network().config().inputSize();
-    var noise = Noise.perImage(request.seed ^ SECOND_STAGE, first, backend);
+    var stage = new Stage(enlarging, side, request.steps, 0);
+    var noise = Noise.perImage(request.seed ^ SECOND_STAGE, batch.first, backend);
     try (var x =
-        backend.allocate(DType.F32, Shape.of(images.count(), side, side, upsampler.channels()))) {
+        backend.allocate(DType.F32, Shape.of(batch.count, side, side, upsampler.channels()))) {
       noise.next(x);
-      stage.pass.sample(x, noise, labels, List.of(), 0, null);
-      return images(images.count(), side, stage.pass.pixels(x), images.labels());
+      var listener = steps(stage, images.labels(), batch);
+      enlarging.sample(x, noise, labels, List.of(), 0, listener);
+      return images(batch.count, side, enlarging.pixels(x), images.labels());
     }
   }
 
   /** Keeps the noise of the second stage apart from that of the first. */
   private static final long SECOND_STAGE = 0x5DEECE66DL;
 
-  private StepListener steps(long[] labels, int batch, int batches) {
+  private StepListener steps(Stage stage, long[] labels, Batch batch) {
     var event = new StepEvent();
     event.begin();
     return (done, steps, x0) -> {
       if (done == 1) {
-        pass.requireFinite(x0);
+        stage.pass.requireFinite(x0);
       }
       event.end(); // an event that is used again would keep the duration of its first use
       if (event.shouldCommit()) {
@@ -191,10 +200,11 @@ final class Generation {
       }
       event.begin();
       if (request.listener != null) {
+        int each = stage.before + steps + stage.after;
         request.listener.progress(
-            batch * steps + done,
-            batches * steps,
-            () -> images(x0.dim(0), pipeline.firstSize(), pass.pixels(x0), labels));
+            batch.number * each + stage.before + done,
+            batch.batches * each,
+            () -> images(x0.dim(0), stage.size, stage.pass.pixels(x0), labels));
       }
     };
   }

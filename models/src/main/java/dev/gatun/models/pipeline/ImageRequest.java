@@ -41,6 +41,8 @@ public final class ImageRequest {
   Rng rng = Rng.IMAGE;
   String sampler;
   int steps;
+  private boolean samplerAsked;
+  private boolean stepsAsked;
   String respacing = "";
   Double eta;
   double churn;
@@ -150,12 +152,14 @@ public final class ImageRequest {
           "ddim-reverse makes noise of pictures, not pictures of noise; choose ddim or another one");
     }
     sampler = entry.name();
+    samplerAsked = true;
     return this;
   }
 
   /** How many steps the sampler takes. */
   public ImageRequest steps(int value) {
     steps = within("steps", value, 1, MOST_STEPS);
+    stepsAsked = true;
     respacing = "";
     return this;
   }
@@ -351,6 +355,26 @@ public final class ImageRequest {
           "this model enlarges pictures: give it some with --low-res and a .npz file");
     }
     return this;
+  }
+
+  /**
+   * The request to the model that enlarges what this one makes: its own defaults, but the sampler
+   * and the number of steps that were asked for.
+   */
+  ImageRequest toEnlarge(ImagePipeline upsampler, GeneratedImages images) {
+    var next = upsampler.request().lowResolution(images).count(images.count()).seed(seed);
+    if (samplerAsked) {
+      next.sampler(sampler);
+    }
+    if (stepsAsked) {
+      next.steps(steps);
+    }
+    return next;
+  }
+
+  /** How many steps {@link #toEnlarge} takes. */
+  int stepsToEnlarge(ImagePipeline upsampler) {
+    return stepsAsked ? steps : upsampler.request().steps;
   }
 
   /** The sampler with its settings. */

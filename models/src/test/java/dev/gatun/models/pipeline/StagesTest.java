@@ -27,6 +27,7 @@ import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -242,6 +243,17 @@ class StagesTest {
       assertEquals(16, together.width());
       assertArrayEquals(together.samples(), request.batch(1).generate().samples());
       assertEquals("up.safetensors", together.parameters().get("upsampler"));
+      // both stages count, and both can be looked at
+      var seen = new ArrayList<String>();
+      request
+          .count(2)
+          .onProgress(
+              (done, total, preview) ->
+                  seen.add(done + "/" + total + " " + preview.images().width()))
+          .generate();
+      assertEquals(
+          List.of("1/8 8", "2/8 8", "3/8 16", "4/8 16", "5/8 8", "6/8 8", "7/8 16", "8/8 16"),
+          seen);
       for (float x : together.samples()) {
         assertTrue(Float.isFinite(x));
       }
