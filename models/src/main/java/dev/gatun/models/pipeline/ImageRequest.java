@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.stream.Collectors;
 
@@ -48,7 +49,7 @@ public final class ImageRequest {
   double churn;
   double guidance;
   int guidanceChannels;
-  boolean clip;
+  X0Correction correction;
   private int batch;
   GeneratedImages lowResolution;
   ProgressListener listener;
@@ -61,7 +62,7 @@ public final class ImageRequest {
     steps = defaults.steps();
     guidance = pipeline.guidance() == Guidance.NONE ? pipeline.unguided() : defaults.scale();
     guidanceChannels = defaults.guidedChannels();
-    clip = defaults.clip();
+    clip(defaults.clip());
   }
 
   /** The classes to draw, by label; with more pictures than classes they are taken in turn. */
@@ -227,7 +228,15 @@ public final class ImageRequest {
 
   /** Whether the predicted picture is clamped to [-1, 1] in every step. */
   public ImageRequest clip(boolean on) {
-    clip = on;
+    return correction(X0Correction.clip(on));
+  }
+
+  /**
+   * What is done to the predicted picture in every step: another choice than {@link #clip}, such as
+   * {@link X0Correction.DynamicThresholding} for a strong guidance of pixels.
+   */
+  public ImageRequest correction(X0Correction value) {
+    correction = Objects.requireNonNull(value, "correction");
     return this;
   }
 
@@ -389,7 +398,7 @@ public final class ImageRequest {
               + most
               + " that the model was trained with");
     }
-    var settings = SamplerSettings.steps(steps).with(X0Correction.clip(clip));
+    var settings = SamplerSettings.steps(steps).with(correction);
     if (eta != null) {
       settings = settings.withEta(eta);
     }
@@ -432,13 +441,25 @@ public final class ImageRequest {
       int channels = guidanceChannels;
       parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
     }
-    parameters.put("clip", Boolean.toString(clip));
+    parameters.put("clip", name(correction));
     if (lowResolution != null) {
       parameters.put("low-res", lowResolution.digest());
     }
     pipeline.companions().names().forEach(parameters::put);
     parameters.put("backend", backendName);
     return parameters;
+  }
+
+  private static String name(X0Correction correction) {
+    return switch (correction) {
+      case X0Correction.None() -> "false";
+      case X0Correction.Clamp(double limit) -> limit == 1 ? "true" : "to " + limit;
+      case X0Correction.DynamicThresholding(double quantile, double least) ->
+          "dynamic, quantile " + quantile + ", at least " + least;
+      case X0Correction.Both(X0Correction first, X0Correction then) ->
+          name(first) + ", then " + name(then);
+      case X0Correction.Custom _ -> "by the caller";
+    };
   }
 
   /** What would make the same pictures again, by the names of the command line. */

@@ -12,6 +12,7 @@ import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.SafetensorsWriter;
 import dev.gatun.models.checkpoint.TestFiles;
+import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.dit.DiTConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
@@ -113,6 +114,31 @@ class ImagePipelineTest {
       assertEquals("2", torch.parameters().get("guidance-channels"));
       assertEquals("3", torch.parameters().get("batch"));
       assertFalse(torch.parameters().containsKey("eta"));
+    }
+  }
+
+  @Test
+  void thePredictedPictureCanBeCorrectedInOtherWays() throws Exception {
+    try (var backend = Backend.open(Device.CPU, "cpu", 1);
+        var pipeline = pipeline(backend)) {
+      var plain = one(pipeline, r -> r.guidance(6).clip(false));
+      var dynamic = new X0Correction.DynamicThresholding(0.5, 0.01);
+      var request = pipeline.request().count(1).steps(5).guidance(6).correction(dynamic);
+      var corrected = request.generate();
+      assertEquals("dynamic, quantile 0.5, at least 0.01", corrected.parameters().get("clip"));
+      assertFalse(Arrays.equals(plain, corrected.samples()));
+      for (float x : corrected.samples()) {
+        assertTrue(Math.abs(x) <= 1 + 1e-6, "divided by the quantile: " + x);
+      }
+      // the last step returns what was predicted, and so what the caller makes of it
+      X0Correction.Custom grey = (x0, t) -> backend.clamp(x0, 0.25, 0.25, x0);
+      var images = request.correction(grey).generate();
+      assertEquals("by the caller", images.parameters().get("clip"));
+      for (float x : images.samples()) {
+        assertEquals(0.25f, x);
+      }
+      var both = new X0Correction.Both(X0Correction.clip(true), X0Correction.none());
+      assertEquals("true, then false", request.correction(both).parameters().get("clip"));
     }
   }
 
