@@ -9,7 +9,6 @@ final class BatchNoise implements Noise {
   private final RandomSource source;
   private final NoiseStage stage;
   private final int copies;
-  private boolean begun;
 
   BatchNoise(RandomSource source, int copies, Backend backend) {
     if (copies < 1) {
@@ -21,11 +20,23 @@ final class BatchNoise implements Noise {
   }
 
   @Override
-  public void next(Tensor out) {
-    // the scripts draw the first noise before they double the batch
-    int batches = begun ? copies : 1;
-    begun = true;
-    source.normal(stage.drawn(out, batches), 0, (int) out.shape().size() * batches);
+  public void begin(Tensor out) {
+    draw(out, 1); // the scripts double the batch later
     stage.deliver(out);
+  }
+
+  @Override
+  public void next(Tensor out) {
+    draw(out, copies);
+    stage.deliver(out);
+  }
+
+  @Override
+  public void skip(Tensor like) {
+    draw(like, copies);
+  }
+
+  private void draw(Tensor like, int batches) {
+    source.normal(stage.drawn(like, batches), 0, (int) like.shape().size() * batches);
   }
 }

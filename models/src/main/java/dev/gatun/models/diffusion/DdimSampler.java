@@ -85,6 +85,8 @@ public record DdimSampler(
           if (k > 0) {
             run.add(sigma, n, x);
           }
+        } else {
+          noise.skip(x); // guided-diffusion draws it all the same
         }
         run.endStep(steps, x0);
       }

@@ -6,8 +6,8 @@ import dev.gatun.runtime.random.RandomSource;
 import dev.gatun.runtime.random.TorchRandom;
 
 /**
- * Where the Gaussian noise of a sampler comes from. The first draw is what the sampler starts from;
- * the others are added on the way.
+ * Where the Gaussian noise of a sampler comes from: what it {@linkplain #begin starts from}, and
+ * what is added on the way.
  */
 @FunctionalInterface
 public interface Noise {
@@ -18,6 +18,19 @@ public interface Noise {
    * @param out {@code [N, H, W, C]}
    */
   void next(Tensor out);
+
+  /** Fills a tensor with what the sampler starts from, as {@link #next}. */
+  default void begin(Tensor out) {
+    next(out);
+  }
+
+  /**
+   * Passes over a draw of {@link #next} that the authors' script makes and multiplies by 0, where
+   * later draws depend on it.
+   *
+   * @param like a tensor such as would be filled
+   */
+  default void skip(Tensor like) {}
 
   /**
    * One generator for the whole batch, in the order of its calls: {@code torch.manual_seed(seed)}
@@ -38,8 +51,8 @@ public interface Noise {
   /**
    * One source for the whole batch, in the order of its calls.
    *
-   * @param copies how many batches each draw but the first is for, the first of which is used: 2
-   *     for the same picture as a script that doubles its batch for guidance (DiT, DiffiT), else 1
+   * @param copies how many batches each draw on the way is for, the first of which is used: 2 for
+   *     the same picture as a script that doubles its batch for guidance (DiT, DiffiT), else 1
    */
   static Noise batch(RandomSource source, int copies, Backend backend) {
     return new BatchNoise(source, copies, backend);

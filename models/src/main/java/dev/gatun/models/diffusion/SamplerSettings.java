@@ -55,6 +55,11 @@ public record SamplerSettings(
     return new SamplerSettings(steps, null, Churn.NONE, X0Correction.none(), 0, null, null, null);
   }
 
+  /** With another number of steps. */
+  public SamplerSettings withSteps(int value) {
+    return new SamplerSettings(value, eta, churn, correction, order, spacing, levels, respacing);
+  }
+
   /** With this much noise. */
   public SamplerSettings withEta(double value) {
     return new SamplerSettings(steps, value, churn, correction, order, spacing, levels, respacing);

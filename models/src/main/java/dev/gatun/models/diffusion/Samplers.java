@@ -15,8 +15,10 @@ public final class Samplers {
   /** How many steps a continuous diffusion is cut into for the samplers that count them. */
   static final int STEPS_OF_A_CURVE = 1000;
 
-  /** What a sampler can be told beside the number of steps and the correction of the image. */
+  /** What a sampler can be told beside the number of steps. */
   public enum Option {
+    /** A correction of the predicted image. */
+    CLIP,
     ETA,
     CHURN,
     ORDER,
@@ -42,38 +44,63 @@ public final class Samplers {
 
   private static final List<Entry> ALL =
       List.of(
-          Entry.of("ddpm", "ancestral sampling of DDPM", Option.RESPACING),
-          Entry.of("ddim", "DDIM, without noise for eta 0", Option.ETA, Option.RESPACING),
-          Entry.of("ddim-reverse", "DDIM from images to noise", Option.RESPACING),
+          Entry.of("ddpm", "ancestral sampling of DDPM", Option.CLIP, Option.RESPACING),
+          Entry.of(
+              "ddim", "DDIM, without noise for eta 0", Option.CLIP, Option.ETA, Option.RESPACING),
+          Entry.of("ddim-reverse", "DDIM from images to noise", Option.CLIP, Option.RESPACING),
           Entry.of("em-sde", "Euler–Maruyama for the reverse SDE"),
           Entry.of("em-ode", "Euler for the probability flow ODE"),
           Entry.of("dpm-solver", "DPM-Solver, multistep", Option.ORDER, Option.SPACING),
-          Entry.of("dpm-solver++", "DPM-Solver++, multistep", Option.ORDER, Option.SPACING),
+          Entry.of(
+              "dpm-solver++", "DPM-Solver++, multistep", Option.CLIP, Option.ORDER, Option.SPACING),
           Entry.of("dpm-solver-single", "DPM-Solver, singlestep", Option.ORDER, Option.SPACING),
-          Entry.of("dpm-solver++-single", "DPM-Solver++, singlestep", Option.ORDER, Option.SPACING),
+          Entry.of(
+              "dpm-solver++-single",
+              "DPM-Solver++, singlestep",
+              Option.CLIP,
+              Option.ORDER,
+              Option.SPACING),
           Entry.of("dpm-solver-fast", "DPM-Solver-fast of U-ViT's continuous models"),
-          Entry.of("dpm-solver++-fast", "DPM-Solver++ of U-ViT's discrete models"),
+          Entry.of("dpm-solver++-fast", "DPM-Solver++ of U-ViT's discrete models", Option.CLIP),
           Entry.of("dpm-solver-adaptive", "DPM-Solver with steps of its own choice", Option.ORDER),
           Entry.of(
-              "dpm-solver++-adaptive", "DPM-Solver++ with steps of its own choice", Option.ORDER),
-          Entry.of("edm", "Heun's method of EDM", Option.CHURN, Option.LEVELS),
-          Entry.of("edm-euler", "Euler's method of EDM", Option.CHURN, Option.LEVELS),
-          Entry.of("heun", "another name of edm", Option.CHURN, Option.LEVELS),
-          Entry.of("euler", "another name of edm-euler", Option.CHURN, Option.LEVELS),
-          Entry.of("euler-a", "Euler with ancestral noise", Option.ETA, Option.LEVELS),
-          Entry.of("dpm2", "the midpoint in log sigma", Option.CHURN, Option.LEVELS),
-          Entry.of("dpm2-a", "dpm2 with ancestral noise", Option.ETA, Option.LEVELS),
-          Entry.of("lms", "linear multistep", Option.ORDER, Option.LEVELS),
+              "dpm-solver++-adaptive",
+              "DPM-Solver++ with steps of its own choice",
+              Option.CLIP,
+              Option.ORDER),
+          Entry.of("edm", "Heun's method of EDM", Option.CLIP, Option.CHURN, Option.LEVELS),
+          Entry.of("edm-euler", "Euler's method of EDM", Option.CLIP, Option.CHURN, Option.LEVELS),
+          Entry.of("heun", "another name of edm", Option.CLIP, Option.CHURN, Option.LEVELS),
+          Entry.of("euler", "another name of edm-euler", Option.CLIP, Option.CHURN, Option.LEVELS),
+          Entry.of("euler-a", "Euler with ancestral noise", Option.CLIP, Option.ETA, Option.LEVELS),
+          Entry.of("dpm2", "the midpoint in log sigma", Option.CLIP, Option.CHURN, Option.LEVELS),
+          Entry.of("dpm2-a", "dpm2 with ancestral noise", Option.CLIP, Option.ETA, Option.LEVELS),
+          Entry.of("lms", "linear multistep", Option.CLIP, Option.ORDER, Option.LEVELS),
           Entry.of(
-              "dpmpp-2s-a", "DPM-Solver++(2S) with ancestral noise", Option.ETA, Option.LEVELS),
-          Entry.of("dpmpp-sde", "DPM-Solver++ for the SDE", Option.ETA, Option.LEVELS),
-          Entry.of("dpmpp-2m", "DPM-Solver++(2M)", Option.LEVELS),
-          Entry.of("dpmpp-2m-sde", "DPM-Solver++(2M) for the SDE", Option.ETA, Option.LEVELS),
-          Entry.of("dpmpp-3m-sde", "DPM-Solver++(3M) for the SDE", Option.ETA, Option.LEVELS),
-          Entry.of("dpm-fast", "DPM-Solver-fast in log sigma", Option.ETA),
+              "dpmpp-2s-a",
+              "DPM-Solver++(2S) with ancestral noise",
+              Option.CLIP,
+              Option.ETA,
+              Option.LEVELS),
+          Entry.of("dpmpp-sde", "DPM-Solver++ for the SDE", Option.CLIP, Option.ETA, Option.LEVELS),
+          Entry.of("dpmpp-2m", "DPM-Solver++(2M)", Option.CLIP, Option.LEVELS),
+          Entry.of(
+              "dpmpp-2m-sde",
+              "DPM-Solver++(2M) for the SDE",
+              Option.CLIP,
+              Option.ETA,
+              Option.LEVELS),
+          Entry.of(
+              "dpmpp-3m-sde",
+              "DPM-Solver++(3M) for the SDE",
+              Option.CLIP,
+              Option.ETA,
+              Option.LEVELS),
+          Entry.of("dpm-fast", "DPM-Solver-fast in log sigma", Option.CLIP, Option.ETA),
           Entry.of(
               "dpm-adaptive",
               "DPM-Solver in log sigma with steps of its own choice",
+              Option.CLIP,
               Option.ETA,
               Option.ORDER));
 
@@ -131,6 +158,9 @@ public final class Samplers {
 
   private static void requireOptions(Entry entry, SamplerSettings settings) {
     var made = new ArrayList<Option>();
+    if (!(settings.correction() instanceof X0Correction.None)) {
+      made.add(Option.CLIP);
+    }
     if (settings.eta() != null) {
       made.add(Option.ETA);
     }

@@ -59,6 +59,9 @@ public sealed interface Json {
    * @param members in the order of the text
    */
   record JsonObject(SequencedMap<String, Json> members) implements Json {
+    /** Without members. */
+    public static final JsonObject EMPTY = new JsonObject(new LinkedHashMap<>());
+
     public JsonObject {
       members = Collections.unmodifiableSequencedMap(members);
     }

@@ -77,7 +77,7 @@ public record GeneratedImages(
 
   /** All pictures on one sheet, row by row, with a small black space between them. */
   public BufferedImage grid() {
-    int columns = (int) Math.ceil(Math.sqrt(count));
+    int columns = columns(count);
     int rows = Math.ceilDiv(count, columns);
     var sheet =
         new BufferedImage(
@@ -92,6 +92,12 @@ public record GeneratedImages(
           PADDING + i / columns * (height + PADDING));
     }
     return sheet;
+  }
+
+  /** About as many columns as rows; one more where that leaves no hole. */
+  private static int columns(int count) {
+    int columns = (int) Math.ceil(Math.sqrt(count));
+    return count % columns != 0 && count % (columns + 1) == 0 ? columns + 1 : columns;
   }
 
   private void draw(int index, BufferedImage onto, int left, int top) {

@@ -3,6 +3,7 @@ package dev.gatun.models.pipeline;
 import dev.gatun.models.diffusion.Noise;
 import dev.gatun.models.diffusion.StepListener;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
+import dev.gatun.models.uvit.UViTConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
@@ -30,6 +31,11 @@ final class Generation {
   private final Pass pass;
   private final Noise shared;
 
+  /** What enlarges, and the request to it; both null where nothing does. */
+  private final ImagePipeline upsampler;
+
+  private final ImageRequest second;
+
   /** Images {@code first … first + count - 1}, computed together, as one of several batches. */
   private record Batch(int first, int count, int number, int batches) {
     Batch of(int place, int all) {
@@ -40,12 +46,13 @@ final class Generation {
   /**
    * One of the two stages of a batch, as progress counts it.
    *
+   * @param maker what makes its pictures
    * @param pass what it does
    * @param size height and width of its pictures
    * @param before steps of the stage before it
    * @param after steps of the stage after it
    */
-  private record Stage(Pass pass, int size, int before, int after) {}
+  private record Stage(ImagePipeline maker, Pass pass, int size, int before, int after) {}
 
   Generation(ImagePipeline pipeline, ImageRequest request) {
     this.pipeline = pipeline;
@@ -54,12 +61,18 @@ final class Generation {
     request.check();
     pass = new Pass(pipeline, request);
     shared = shared();
+    upsampler = pipeline.companions().upsampler;
+    second = upsampler == null ? null : request.toEnlarge(upsampler);
   }
 
   /** One generator for all batches, or null where each image has its own. */
   private Noise shared() {
-    // The scripts draw for both halves of a guided batch, so their generator advances twice as far.
-    boolean doubled = pipeline.guidance() == Guidance.CLASSIFIER_FREE && request.guidance != 1;
+    // The scripts of DiT and DiffiT draw for both halves of a guided batch, so their generator
+    // advances twice as far; U-ViT's evaluate the network twice and draw once.
+    boolean doubled =
+        pipeline.guidance() == Guidance.CLASSIFIER_FREE
+            && request.guidance() != 1
+            && !(pipeline.network().config() instanceof UViTConfig);
     return switch (request.rng) {
       case IMAGE -> null;
       case TORCH -> Noise.batch(new TorchRandom(request.seed), doubled ? 2 : 1, backend);
@@ -94,10 +107,11 @@ final class Generation {
     } catch (IOException e) {
       throw new UncheckedIOException(e); // the sink above throws none
     }
-    return images(count, side, samples, labels);
+    return images(count, side, samples, labels, upsampler == null ? pipeline : upsampler);
   }
 
-  private GeneratedImages images(int count, int side, float[] samples, long[] labels) {
+  private GeneratedImages images(
+      int count, int side, float[] samples, long[] labels, ImagePipeline maker) {
     return new GeneratedImages(
         count,
         side,
@@ -105,7 +119,7 @@ final class Generation {
         pipeline.pictureChannels(),
         samples,
         labels,
-        pipeline.model().recipe().sampling().rounding(),
+        maker.model().recipe().sampling().rounding(),
         request.parameters());
   }
 
@@ -152,32 +166,30 @@ final class Generation {
     }
     var noise = shared != null ? shared : Noise.perImage(request.seed, batch.first, backend);
     var shown = pipeline.classCount() == 0 ? new long[0] : labels;
-    var upsampler = pipeline.companions().upsampler;
-    int after = upsampler == null ? 0 : request.stepsToEnlarge(upsampler);
-    var stage = new Stage(pass, pipeline.firstSize(), 0, after);
+    int after = upsampler == null ? 0 : second.steps();
+    var stage = new Stage(pipeline, pass, pipeline.firstSize(), 0, after);
     try (var x =
         backend.allocate(DType.F32, Shape.of(batch.count, side, side, pipeline.channels()))) {
-      noise.next(x);
+      noise.begin(x);
       pass.sample(x, noise, labels, prompts, batch.first, steps(stage, shown, batch));
-      var images = images(batch.count, stage.size, pass.pixels(x), shown);
-      return upsampler == null ? images : enlarged(upsampler, images, labels, batch);
+      var images = images(batch.count, stage.size, pass.pixels(x), shown, pipeline);
+      return upsampler == null ? images : enlarged(images, labels, batch);
     }
   }
 
   /** The second stage: from the first one's bytes, as the authors hand them on. */
-  private GeneratedImages enlarged(
-      ImagePipeline upsampler, GeneratedImages images, long[] labels, Batch batch)
+  private GeneratedImages enlarged(GeneratedImages images, long[] labels, Batch batch)
       throws InterruptedException {
-    var enlarging = new Pass(upsampler, request.toEnlarge(upsampler, images));
+    var enlarging = new Pass(upsampler, second.lowResolution(images));
     int side = upsampler.network().config().inputSize();
-    var stage = new Stage(enlarging, side, request.steps, 0);
+    var stage = new Stage(upsampler, enlarging, side, request.steps(), 0);
     var noise = Noise.perImage(request.seed ^ SECOND_STAGE, batch.first, backend);
     try (var x =
         backend.allocate(DType.F32, Shape.of(batch.count, side, side, upsampler.channels()))) {
-      noise.next(x);
+      noise.begin(x);
       var listener = steps(stage, images.labels(), batch);
       enlarging.sample(x, noise, labels, List.of(), 0, listener);
-      return images(batch.count, side, enlarging.pixels(x), images.labels());
+      return images(batch.count, side, enlarging.pixels(x), images.labels(), upsampler);
     }
   }
 
@@ -204,7 +216,7 @@ final class Generation {
         request.listener.progress(
             batch.number * each + stage.before + done,
             batch.batches * each,
-            () -> images(x0.dim(0), stage.size, stage.pass.pixels(x0), labels));
+            () -> images(x0.dim(0), stage.size, stage.pass.pixels(x0), labels, stage.maker));
       }
     };
   }

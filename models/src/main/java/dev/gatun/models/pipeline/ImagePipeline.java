@@ -11,7 +11,6 @@ import dev.gatun.runtime.Workspace;
 import java.nio.file.Path;
 import java.util.Deque;
 import java.util.List;
-import java.util.SequencedMap;
 
 /**
  * A model that makes pictures, from file to pixels:
@@ -117,9 +116,10 @@ public final class ImagePipeline implements AutoCloseable {
     // the last row of the label table may stand for "no class" without the shapes showing it
     boolean lastIsNull = rows > 0 && model.recipe().training().nullClass() == rows - 1;
     int own = lastIsNull ? rows - 1 : config.numClasses();
-    return own == 0 && companions.classifier != null
-        ? companions.classifier.config().numClasses()
-        : own;
+    if (own == 0 && companions.classifier != null) {
+      return companions.classifier.config().numClasses();
+    }
+    return own == 0 && companions.upsampler != null ? companions.upsampler.classCount() : own;
   }
 
   /** Whether the model draws texts. */
@@ -149,7 +149,8 @@ public final class ImagePipeline implements AutoCloseable {
 
   /** The scale that means no guidance. */
   double unguided() {
-    return model.recipe().sampling().guidance() == Guidance.CLASSIFIER ? 0 : 1;
+    boolean classified = model.recipe().sampling().guidance() == Guidance.CLASSIFIER;
+    return classified || companions.classifier != null ? 0 : 1;
   }
 
   String name() {
@@ -219,10 +220,6 @@ public final class ImagePipeline implements AutoCloseable {
   /** A request for pictures with the defaults of the model. */
   public ImageRequest request() {
     return new ImageRequest(this, model);
-  }
-
-  SequencedMap<String, String> parameters(ImageRequest request) {
-    return request.parameters(name, backend.name());
   }
 
   @Override

@@ -3,18 +3,18 @@ package dev.gatun.models.pipeline;
 import dev.gatun.models.diffusion.Churn;
 import dev.gatun.models.diffusion.Respacing;
 import dev.gatun.models.diffusion.SamplerSettings;
+import dev.gatun.models.diffusion.SamplerSettings.Levels;
 import dev.gatun.models.diffusion.Samplers;
 import dev.gatun.models.diffusion.Sampling;
+import dev.gatun.models.diffusion.Spacing;
 import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.SequencedMap;
-import java.util.stream.Collectors;
 
 /**
  * What pictures to make: begins with the defaults of the model, is changed by its methods, ends
@@ -41,15 +41,22 @@ public final class ImageRequest {
   long seed;
   Rng rng = Rng.IMAGE;
   String sampler;
-  int steps;
   private boolean samplerAsked;
   private boolean stepsAsked;
+
+  /** What was asked for; the correction stands in {@link #correction}. */
+  SamplerSettings settings;
+
+  /** How {@link Respacing} was written; empty for even steps. */
   String respacing = "";
-  Double eta;
-  double churn;
-  double guidance;
+
+  private X0Correction correction;
+  private boolean correctionAsked;
+
+  /** Null for that of the model with the sampler. */
+  private Double guidance;
+
   int guidanceChannels;
-  X0Correction correction;
   private int batch;
   GeneratedImages lowResolution;
   ProgressListener listener;
@@ -59,10 +66,9 @@ public final class ImageRequest {
     this.model = model;
     var defaults = model.recipe().sampling();
     sampler = defaults.sampler();
-    steps = defaults.steps();
-    guidance = pipeline.guidance() == Guidance.NONE ? pipeline.unguided() : defaults.scale();
+    settings = SamplerSettings.steps(defaults.steps());
     guidanceChannels = defaults.guidedChannels();
-    clip(defaults.clip());
+    correction = X0Correction.clip(defaults.clip());
   }
 
   /** The classes to draw, by label; with more pictures than classes they are taken in turn. */
@@ -159,7 +165,7 @@ public final class ImageRequest {
 
   /** How many steps the sampler takes. */
   public ImageRequest steps(int value) {
-    steps = within("steps", value, 1, MOST_STEPS);
+    settings = settings.withSteps(within("steps", value, 1, MOST_STEPS)).with((Respacing) null);
     stepsAsked = true;
     respacing = "";
     return this;
@@ -172,7 +178,10 @@ public final class ImageRequest {
    * @throws IllegalArgumentException if it is none, or asks for more than there is
    */
   public ImageRequest respacing(String text) {
-    steps = Respacing.parse(text).timesteps(model.recipe().training().steps()).length;
+    var kept = Respacing.parse(text);
+    int steps = kept.timesteps(model.recipe().training().steps()).length;
+    settings = settings.withSteps(steps).with(kept);
+    stepsAsked = true;
     respacing = text;
     return this;
   }
@@ -185,7 +194,7 @@ public final class ImageRequest {
     if (!(value >= 0 && value <= 1)) {
       throw new IllegalArgumentException("eta is " + value + ", expected 0 to 1");
     }
-    eta = value;
+    settings = settings.withEta(value);
     return this;
   }
 
@@ -194,7 +203,25 @@ public final class ImageRequest {
     if (!(value >= 0 && value <= 1000)) {
       throw new IllegalArgumentException("churn is " + value + ", expected 0 to 1000");
     }
-    churn = value;
+    settings = settings.with(value > 0 ? Churn.of(value) : Churn.NONE);
+    return this;
+  }
+
+  /** The order of the solvers that come in several, from 1. */
+  public ImageRequest order(int value) {
+    settings = settings.withOrder(within("order", value, 1, 4));
+    return this;
+  }
+
+  /** How DPM-Solver spreads its steps. */
+  public ImageRequest spacing(Spacing value) {
+    settings = settings.with(value);
+    return this;
+  }
+
+  /** How the samplers of sigma space spread theirs. */
+  public ImageRequest levels(Levels value) {
+    settings = settings.with(value);
     return this;
   }
 
@@ -220,6 +247,22 @@ public final class ImageRequest {
     return this;
   }
 
+  /** The scale of the guidance: as asked for, else what the authors take with the sampler. */
+  double guidance() {
+    if (guidance != null) {
+      return guidance;
+    }
+    var defaults = model.recipe().sampling();
+    if (pipeline.guidance() == Guidance.NONE) {
+      return pipeline.unguided();
+    }
+    if (pipeline.guidance() != defaults.guidance()) {
+      return 1; // a classifier of the user's
+    }
+    boolean fast = sampler.equals("ddim") && steps() == SamplingDefaults.FAST_STEPS;
+    return fast ? defaults.fastScale() : defaults.scale();
+  }
+
   /** How many of the first channels are guided; 0 for all. */
   public ImageRequest guidanceChannels(int channels) {
     guidanceChannels = within("guidance channels", channels, 0, pipeline.channels());
@@ -237,7 +280,16 @@ public final class ImageRequest {
    */
   public ImageRequest correction(X0Correction value) {
     correction = Objects.requireNonNull(value, "correction");
+    correctionAsked = true;
     return this;
+  }
+
+  /**
+   * What is done to the predicted picture; that of the model only where the sampler has a place.
+   */
+  X0Correction correction() {
+    boolean place = Samplers.entry(sampler).options().contains(Samplers.Option.CLIP);
+    return place || correctionAsked ? correction : X0Correction.none();
   }
 
   /**
@@ -332,7 +384,7 @@ public final class ImageRequest {
 
   /** How many steps the sampler takes. */
   public int steps() {
-    return steps;
+    return settings.steps();
   }
 
   /** Where the noise comes from. */
@@ -345,11 +397,14 @@ public final class ImageRequest {
     return prompts.isEmpty() ? "" : prompts.get(picture % prompts.size());
   }
 
-  /** The classes asked for, as numbers: {@code 3,5}, or {@code all}. */
-  String labels() {
-    return classes.isEmpty()
-        ? "all"
-        : classes.stream().map(String::valueOf).collect(Collectors.joining(","));
+  /** The classes asked for, by label; empty for all. */
+  List<Integer> labels() {
+    return classes;
+  }
+
+  /** The texts asked for. */
+  List<String> texts() {
+    return prompts;
   }
 
   /**
@@ -359,6 +414,10 @@ public final class ImageRequest {
    */
   public ImageRequest check() {
     sampling();
+    var upsampler = pipeline.companions().upsampler;
+    if (upsampler != null) {
+      toEnlarge(upsampler).sampling();
+    }
     if (pipeline.enlarges() && lowResolution == null) {
       throw new IllegalArgumentException(
           "this model enlarges pictures: give it some with --low-res and a .npz file");
@@ -367,104 +426,37 @@ public final class ImageRequest {
   }
 
   /**
-   * The request to the model that enlarges what this one makes: its own defaults, but the sampler
-   * and the number of steps that were asked for.
+   * The request to the model that enlarges what this one makes: its own defaults, but what was
+   * asked for of the sampler.
    */
-  ImageRequest toEnlarge(ImagePipeline upsampler, GeneratedImages images) {
-    var next = upsampler.request().lowResolution(images).count(images.count()).seed(seed);
+  ImageRequest toEnlarge(ImagePipeline upsampler) {
+    var next = upsampler.request();
     if (samplerAsked) {
       next.sampler(sampler);
     }
-    if (stepsAsked) {
-      next.steps(steps);
-    }
+    next.settings = settings.withSteps(stepsAsked ? steps() : next.steps());
+    next.respacing = respacing;
     return next;
-  }
-
-  /** How many steps {@link #toEnlarge} takes. */
-  int stepsToEnlarge(ImagePipeline upsampler) {
-    return stepsAsked ? steps : upsampler.request().steps;
   }
 
   /** The sampler with its settings. */
   Sampling sampling() {
     var training = model.recipe().training();
     int most = training.steps();
-    if ((sampler.equals("ddpm") || sampler.startsWith("ddim")) && steps > most) {
+    if ((sampler.equals("ddpm") || sampler.startsWith("ddim")) && steps() > most) {
       throw new IllegalArgumentException(
           "steps is "
-              + steps
+              + steps()
               + ", expected at most the "
               + most
               + " that the model was trained with");
     }
-    var settings = SamplerSettings.steps(steps).with(correction);
-    if (eta != null) {
-      settings = settings.withEta(eta);
-    }
-    if (churn > 0) {
-      settings = settings.with(Churn.of(churn));
-    }
-    if (!respacing.isEmpty()) {
-      settings = settings.with(Respacing.parse(respacing));
-    }
-    return Samplers.of(sampler, training.process(), settings);
-  }
-
-  /** What would make the same pictures again. */
-  SequencedMap<String, String> parameters(String modelName, String backendName) {
-    var parameters = new LinkedHashMap<String, String>();
-    parameters.put("model", modelName);
-    parameters.put("seed", Long.toString(seed));
-    parameters.put("count", Integer.toString(pictures()));
-    if (pipeline.classCount() > 0) {
-      parameters.put("classes", labels());
-    }
-    if (!prompts.isEmpty()) {
-      parameters.put("prompts", String.join(" | ", prompts));
-    }
-    parameters.put("size", Integer.toString(pipeline.size()));
-    parameters.put("rng", rng.name().toLowerCase(Locale.ROOT));
-    if (rng != Rng.IMAGE) {
-      parameters.put("batch", Integer.toString(batch())); // the order of the draws
-    }
-    parameters.put("sampler", sampler);
-    parameters.put("steps", respacing.isEmpty() ? Integer.toString(steps) : respacing);
-    if (eta != null) {
-      parameters.put("eta", Double.toString(eta));
-    }
-    if (churn > 0) {
-      parameters.put("churn", Double.toString(churn));
-    }
-    parameters.put("guidance", Double.toString(guidance));
-    if (pipeline.guidance() == Guidance.CLASSIFIER_FREE && guidance != 1) {
-      int channels = guidanceChannels;
-      parameters.put("guidance-channels", channels == 0 ? "all" : Integer.toString(channels));
-    }
-    parameters.put("clip", name(correction));
-    if (lowResolution != null) {
-      parameters.put("low-res", lowResolution.digest());
-    }
-    pipeline.companions().names().forEach(parameters::put);
-    parameters.put("backend", backendName);
-    return parameters;
-  }
-
-  private static String name(X0Correction correction) {
-    return switch (correction) {
-      case X0Correction.None() -> "false";
-      case X0Correction.Clamp(double limit) -> limit == 1 ? "true" : "to " + limit;
-      case X0Correction.DynamicThresholding(double quantile, double least) ->
-          "dynamic, quantile " + quantile + ", at least " + least;
-      case X0Correction.Both(X0Correction first, X0Correction then) ->
-          name(first) + ", then " + name(then);
-      case X0Correction.Custom _ -> "by the caller";
-    };
+    return Samplers.of(sampler, training.process(), settings.with(correction()));
   }
 
   /** What would make the same pictures again, by the names of the command line. */
   public SequencedMap<String, String> parameters() {
-    return pipeline.parameters(this);
+    return RequestParameters.of(pipeline, this);
   }
 
   /**

@@ -2,7 +2,6 @@ package dev.gatun.models.pipeline;
 
 import dev.gatun.models.DiffusionConfig;
 import dev.gatun.models.DiffusionConfig.Conditioning;
-import dev.gatun.models.diffusion.NoiseSchedule;
 import dev.gatun.models.diffusion.Prediction;
 import dev.gatun.models.diffusion.Variance;
 import dev.gatun.models.json.Json.JsonObject;
@@ -15,12 +14,12 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * The recipe that a checkpoint carries in its metadata as {@code diffusion}, such as {@code
+ * The recipe that a checkpoint's metadata or a description has as {@code diffusion}, such as {@code
  * {"space": "pixel", "schedule": "vp", "prediction": "epsilon", "time": "999t", "guidance": 1.5}}.
  */
 final class MetadataRecipe {
   /** The longest published schedules have 4000 steps; their β are held on the heap. */
-  private static final int MAX_TRAIN_STEPS = 1 << 16;
+  static final int MAX_TRAIN_STEPS = 1 << 16;
 
   private MetadataRecipe() {}
 
@@ -32,12 +31,11 @@ final class MetadataRecipe {
     boolean clip = json.bool("clip_denoised", !training.latent());
     var sampling =
         switch (training.schedule()) {
-          case LINEAR, COSINE, SCALED_LINEAR ->
-              unguided("ddim", Math.min(50, training.steps()), clip);
           // Noise on the way mends what a small network gets wrong: of uvit-digits' digits the
           // classifier recognises 97 in 100, with as many steps of a solver without noise 87.
           case VP -> unguided("euler-a", 50, clip && json.has("clip_denoised"));
           case EDM -> unguided("edm", 18, clip && json.has("clip_denoised"));
+          default -> unguided("ddim", Math.min(50, training.steps()), clip);
         };
     return new Recipe(training, guided(json, config, training, sampling), "", List.of());
   }
@@ -66,46 +64,65 @@ final class MetadataRecipe {
             variance(json, config),
             nullClass,
             scale(json));
-    // one that does not exist is an error of the file, not of a request
+    requireRates(json);
+    return existing(training, "steps");
+  }
+
+  /**
+   * Requires that there is such a schedule; one that does not exist is an error of the file, not of
+   * a request.
+   *
+   * @param key that says the number of steps
+   */
+  static Training existing(Training training, String key) {
     try {
-      switch (schedule) {
-        case LINEAR -> NoiseSchedule.linear(training.steps());
-        case COSINE -> NoiseSchedule.cosine(training.steps());
-        case SCALED_LINEAR, VP, EDM -> {}
+      if (training.schedule().discrete()) {
+        training.told();
       }
+      return training;
     } catch (IllegalArgumentException e) {
       throw new JsonException(
-          "key 'steps' is " + training.steps() + ", too few: " + e.getMessage());
+          "key '" + key + "' is " + training.steps() + ", too few: " + e.getMessage());
     }
-    return training;
+  }
+
+  /** The rates of the continuous diffusion are those of the paper. */
+  private static void requireRates(JsonObject json) {
+    if (json.number("beta_0", 0.1) != 0.1 || json.number("beta_1", 20) != 20) {
+      throw new JsonException("keys 'beta_0' and 'beta_1' can only be 0.1 and 20");
+    }
   }
 
   private static Schedule schedule(String name) {
-    return switch (name) {
-      case "linear" -> Schedule.LINEAR;
-      case "cosine", "squaredcos_cap_v2" -> Schedule.COSINE;
-      case "scaled_linear" -> Schedule.SCALED_LINEAR;
-      case "vp" -> Schedule.VP;
-      case "edm" -> Schedule.EDM;
-      default ->
-          throw new JsonException(
-              "key 'schedule' is '"
-                  + name
-                  + "', expected 'linear', 'cosine', 'scaled_linear', 'vp' or 'edm'");
-    };
+    return schedule("schedule", name, Arrays.asList(Schedule.values()));
+  }
+
+  /**
+   * One of some schedules.
+   *
+   * @param key that names it
+   */
+  static Schedule schedule(String key, String name, List<Schedule> possible) {
+    var plain = name.equals("squaredcos_cap_v2") ? "cosine" : name;
+    return possible.stream()
+        .filter(schedule -> schedule.text().equals(plain))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new JsonException(
+                    "key '"
+                        + key
+                        + "' is '"
+                        + name
+                        + "', expected one of "
+                        + possible.stream().map(Schedule::text).collect(Collectors.joining(", "))));
   }
 
   private static Time time(JsonObject json, Schedule schedule) {
-    var usual =
-        switch (schedule) {
-          case LINEAR, COSINE -> Time.INDEX;
-          case SCALED_LINEAR -> Time.NUMBER;
-          case VP -> Time.CONTINUOUS;
-          case EDM -> Time.LOG_SIGMA;
-        };
+    var usual = schedule.usualTime();
     var text = json.string("time", usual.text());
-    boolean discrete = schedule != Schedule.VP && schedule != Schedule.EDM;
-    var possible = discrete ? List.of(Time.INDEX, Time.NUMBER) : List.of(usual);
+    var possible =
+        schedule.discrete() ? List.of(Time.INDEX, Time.NUMBER, Time.RESCALED) : List.of(usual);
     return possible.stream()
         .filter(time -> time.text().equals(text))
         .findFirst()

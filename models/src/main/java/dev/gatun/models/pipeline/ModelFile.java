@@ -11,6 +11,7 @@ import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointParameters;
 import dev.gatun.models.checkpoint.TensorInfo;
 import dev.gatun.models.json.Json;
+import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
 import dev.gatun.runtime.Backend;
@@ -122,29 +123,27 @@ public record ModelFile(
     var beside = beside(path, found.layout());
     var embedded = checkpoint.metadata().get("config");
     if (description != null) {
-      return described(checkpoint, shapes, found, NetworkDescription.read(description), hints);
+      var given = NetworkDescription.read(description);
+      return of(checkpoint, shapes, found, Said.by(given, given.file()), hints);
     }
     if (embedded != null) {
       var own = NetworkDescription.embedded(file, embedded);
-      return of(checkpoint, shapes, found, own.network(), "its own metadata", SAYS, hints);
+      return of(checkpoint, shapes, found, Said.by(own, "its own metadata"), hints);
     }
     if (beside != null) {
-      return described(checkpoint, shapes, found, NetworkDescription.read(beside), hints);
+      var theirs = NetworkDescription.read(beside);
+      return of(checkpoint, shapes, found, Said.by(theirs, theirs.file()), hints);
     }
     if (!preset.isEmpty()) {
-      return of(checkpoint, shapes, found, preset(file, preset), preset, preset + " has", hints);
+      var said = new Said(preset(file, preset), preset, preset + " has", JsonObject.EMPTY);
+      return of(checkpoint, shapes, found, said, hints);
     }
     try {
       var config = found.family().infer(shapes, hints);
       var member = new Families.Member(found.family(), config);
-      return of(
-          checkpoint,
-          shapes,
-          found,
-          member,
-          "its keys and shapes",
-          "its other tensors demand",
-          hints);
+      var seen =
+          new Said(member, "its keys and shapes", "its other tensors demand", JsonObject.EMPTY);
+      return of(checkpoint, shapes, found, seen, hints);
     } catch (IllegalArgumentException | ParameterException e) {
       var fault = NearestPublished.fault(found, shapes).orElse(e.getMessage());
       throw new CheckpointException(file, fault, e);
@@ -155,16 +154,18 @@ public record ModelFile(
     }
   }
 
-  private static final String SAYS = "the description says";
-
-  private static ModelFile described(
-      Checkpoint checkpoint,
-      SequencedMap<String, Shape> shapes,
-      Families.Recognised found,
-      NetworkDescription description,
-      Hints hints)
-      throws CheckpointException {
-    return of(checkpoint, shapes, found, description.network(), description.file(), SAYS, hints);
+  /**
+   * What a network is, and who says so.
+   *
+   * @param origin where that stands, for people
+   * @param demand how a message goes on that tells what a shape should be
+   * @param description in JSON; empty if nobody described it
+   */
+  private record Said(
+      Families.Member member, String origin, String demand, JsonObject description) {
+    static Said by(NetworkDescription description, String origin) throws CheckpointException {
+      return new Said(description.network(), origin, "the description says", description.json());
+    }
   }
 
   /** The {@code config.json} beside a file of diffusers, or null. */
@@ -202,25 +203,24 @@ public record ModelFile(
       Checkpoint checkpoint,
       SequencedMap<String, Shape> shapes,
       Families.Recognised found,
-      Families.Member member,
-      String origin,
-      String demand,
+      Said said,
       Hints hints)
       throws CheckpointException {
     var layout = found.layout();
-    var config = member.config();
-    if (member.family() != found.family()) {
+    var config = said.member.config();
+    if (said.member.family() != found.family()) {
       throw new CheckpointException(
           checkpoint.name(),
           "has the tensors of a %s, %s it is a %s"
-              .formatted(found.family().models().getFirst(), demand, config.model()));
+              .formatted(found.family().models().getFirst(), said.demand, config.model()));
     }
     var expected = layout.stateDict(config);
     for (var entry : expected.entrySet()) {
       var shape = shapes.get(entry.getKey());
       if (shape != null && !shape.equals(entry.getValue())) {
         var text =
-            "tensor %s is %s, %s %s".formatted(entry.getKey(), shape, demand, entry.getValue());
+            "tensor %s is %s, %s %s"
+                .formatted(entry.getKey(), shape, said.demand, entry.getValue());
         throw new CheckpointException(checkpoint.name(), text + guess(found, shapes));
       }
     }
@@ -234,12 +234,14 @@ public record ModelFile(
             .toList();
     try {
       var recipe =
-          config instanceof DiffusionConfig images ? Recipe.of(checkpoint, images, hints) : null;
+          config instanceof DiffusionConfig images
+              ? Recipe.of(checkpoint, images, said.description, hints)
+              : null;
       return new ModelFile(
-          member.family(),
+          said.member.family(),
           config,
           layout,
-          origin,
+          said.origin,
           recipe,
           classNames(checkpoint),
           missing,

@@ -58,12 +58,12 @@ final class Pass {
       }
       var conditional = own.own(new NetworkDenoiser(network, workspace, 2 * n));
       var denoiser = conditioned(conditional, labels, prompts, own);
-      if (pipeline.guidance() == Guidance.CLASSIFIER && request.guidance != 0) {
+      if (pipeline.guidance() == Guidance.CLASSIFIER && request.guidance() != 0) {
         var classifier = pipeline.companions().classifier;
         try (var classes = Tensor.of(Shape.of(n), labels)) {
           denoiser =
               denoiser.guidedBy(
-                  own.own(new ClassifierGradient(classifier, classes, request.guidance)));
+                  own.own(new ClassifierGradient(classifier, classes, request.guidance())));
         }
       }
       var seen = sampling.denoiser(denoiser, x.dim(3), backend, workspace);
@@ -74,7 +74,7 @@ final class Pass {
   /** The network with what the images are to show settled, guided where it is. */
   private Denoiser conditioned(
       ConditionalDenoiser network, long[] labels, List<String> prompts, Weights own) {
-    boolean guided = pipeline.guidance() == Guidance.CLASSIFIER_FREE && request.guidance != 1;
+    boolean guided = pipeline.guidance() == Guidance.CLASSIFIER_FREE && request.guidance() != 1;
     var condition =
         switch (pipeline.network().config().conditioning()) {
           case NONE -> null;
@@ -96,8 +96,8 @@ final class Pass {
   private GuidanceScale scale() {
     double power = recipe.sampling().guidancePower();
     return power == 0
-        ? GuidanceScale.constant(request.guidance)
-        : GuidanceScale.powerCosine(request.guidance, power, recipe.training().steps());
+        ? GuidanceScale.constant(request.guidance())
+        : GuidanceScale.powerCosine(request.guidance(), power, recipe.training().steps());
   }
 
   private int guidedChannels() {

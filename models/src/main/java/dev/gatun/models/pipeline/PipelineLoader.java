@@ -7,6 +7,7 @@ import dev.gatun.models.adm.AdmClassifier;
 import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.checkpoint.CheckpointFolder;
 import dev.gatun.models.clip.ClipText;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.models.uvit.UViTConfig;
@@ -42,7 +43,7 @@ public final class PipelineLoader {
 
   PipelineLoader(String bundled, Path path) {
     this.bundled = bundled;
-    this.path = path == null ? null : ModelFolder.checkpoint(path);
+    this.path = path == null ? null : CheckpointFolder.resolve(path);
   }
 
   /** The published checkpoint that this is, where files are alike: see {@link Preset}. */
@@ -138,7 +139,7 @@ public final class PipelineLoader {
       model = sized(model, companions.factor(), file);
       int pixels = model.images().inputSize() * companions.factor();
       loadText(companions, model.images(), file, device);
-      loadClassifier(companions, model.recipe().sampling(), pixels, device);
+      loadClassifier(companions, model, pixels, device);
       if (upsampler != null) {
         companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
         companions.upsampler.requireEnlarges(pixels);
@@ -195,7 +196,7 @@ public final class PipelineLoader {
           "makes latents, which an autoencoder must decode: give --vae with a file such as "
               + (name.isEmpty() ? "sd-vae-ft-mse" : name));
     }
-    var at = ModelFolder.checkpoint(found);
+    var at = CheckpointFolder.resolve(found);
     try (var checkpoint = Checkpoint.open(at)) {
       var recognised = ModelFile.recognise(at, checkpoint, null);
       if (!(recognised.config() instanceof AutoencoderKLConfig config)) {
@@ -244,15 +245,16 @@ public final class PipelineLoader {
     companions.name("text-encoder", found.getFileName().toString());
   }
 
-  private void loadClassifier(
-      Companions companions, SamplingDefaults sampling, int pixels, Backend device)
+  private void loadClassifier(Companions companions, ModelFile model, int pixels, Backend device)
       throws CheckpointException {
+    var sampling = model.recipe().sampling();
     if (classifier != null) {
       try (var checkpoint = Checkpoint.open(classifier)) {
         loadClassifier(
             companions,
             checkpoint,
             ModelFile.recognise(classifier, checkpoint, null),
+            model,
             pixels,
             device);
       }
@@ -268,6 +270,7 @@ public final class PipelineLoader {
             companions,
             opened.checkpoint(),
             ModelFile.recognise(opened.checkpoint(), null),
+            model,
             pixels,
             device);
       }
@@ -283,7 +286,12 @@ public final class PipelineLoader {
     }
     try (var checkpoint = Checkpoint.open(beside)) {
       loadClassifier(
-          companions, checkpoint, ModelFile.recognise(beside, checkpoint, null), pixels, device);
+          companions,
+          checkpoint,
+          ModelFile.recognise(beside, checkpoint, null),
+          model,
+          pixels,
+          device);
     }
   }
 
@@ -291,6 +299,7 @@ public final class PipelineLoader {
       Companions companions,
       Checkpoint checkpoint,
       ModelFile recognised,
+      ModelFile model,
       int pixels,
       Backend device)
       throws CheckpointException {
@@ -304,7 +313,31 @@ public final class PipelineLoader {
           "looks at pictures of %d pixels, these have %d; give the classifier of their size"
               .formatted(config.imageSize(), pixels));
     }
+    requireGuidable(checkpoint.name(), config, model);
     companions.classifier = (AdmClassifier) recognised.load(checkpoint, device);
     companions.name("classifier", checkpoint.name());
+  }
+
+  /** What a classifier sees is what the sampler works on, and the times that it is told. */
+  private static void requireGuidable(String file, ClassifierConfig config, ModelFile model)
+      throws CheckpointException {
+    var training = model.recipe().training();
+    var network = model.images();
+    String fault = null;
+    if (training.latent()) {
+      fault = "looks at pixels, but the model makes latents";
+    } else if (network.inChannels() != config.inChannels()) {
+      fault =
+          "looks at %d channels, but the model makes %d"
+              .formatted(config.inChannels(), network.inChannels());
+    } else if (!training.schedule().discrete()) {
+      fault = "was trained on the steps of a schedule, but the model on a continuous time";
+    } else if (network.numClasses() > 0 && network.numClasses() != config.numClasses()) {
+      fault =
+          "knows %d classes, but the model %d".formatted(config.numClasses(), network.numClasses());
+    }
+    if (fault != null) {
+      throw new CheckpointException(file, fault + "; leave out --classifier");
+    }
   }
 }

@@ -20,7 +20,7 @@ import java.util.Optional;
  * differ in nearly all of this, and none of it can be seen in the tensors.
  *
  * @param name as the authors call the file, or the model
- * @param files how the names of its files begin
+ * @param files how the names of its files begin; each is a name for it, too
  * @param training how it was trained
  * @param sampling what its authors sample with
  */
@@ -85,13 +85,35 @@ public record Preset(
           of(
               "64x64_diffusion",
               Training.pixels(COSINE, INDEX, Variance.LEARNED_RANGE),
-              ADM_SAMPLING.classifier("64x64_classifier", 1)),
-          of("128x128_diffusion", ADM, ADM_SAMPLING.classifier("128x128_classifier", 0.5)),
-          of("256x256_diffusion", ADM, ADM_SAMPLING.classifier("256x256_classifier", 1)),
-          of("256x256_diffusion_uncond", ADM, ADM_SAMPLING.classifier("256x256_classifier", 10)),
-          of("512x512_diffusion", ADM, ADM_SAMPLING.classifier("512x512_classifier", 4)),
-          of("64_256_upsampler", ADM, ADM_SAMPLING),
-          of("128_512_upsampler", ADM, ADM_SAMPLING),
+              ADM_SAMPLING.classifier("64x64_classifier", 1),
+              "64x64_diffusion",
+              "ADM-64"),
+          of(
+              "128x128_diffusion",
+              ADM,
+              ADM_SAMPLING.classifier("128x128_classifier", 0.5, 1.25),
+              "128x128_diffusion",
+              "ADM-128"),
+          of(
+              "256x256_diffusion",
+              ADM,
+              ADM_SAMPLING.classifier("256x256_classifier", 1, 2.5),
+              "256x256_diffusion",
+              "ADM-256"),
+          of(
+              "256x256_diffusion_uncond",
+              ADM,
+              ADM_SAMPLING.classifier("256x256_classifier", 10),
+              "256x256_diffusion_uncond",
+              "ADM-256-uncond"),
+          of(
+              "512x512_diffusion",
+              ADM,
+              ADM_SAMPLING.classifier("512x512_classifier", 4, 9),
+              "512x512_diffusion",
+              "ADM-512"),
+          of("64_256_upsampler", ADM, ADM_SAMPLING, "64_256_upsampler", "ADM-64-256"),
+          of("128_512_upsampler", ADM, ADM_SAMPLING, "128_512_upsampler", "ADM-128-512"),
           of("lsun_bedroom", ADM, LSUN),
           of("lsun_cat", ADM, LSUN),
           of("lsun_horse", ADM, LSUN),
@@ -127,7 +149,12 @@ public record Preset(
 
   /** The one of this name; upper and lower case do not matter. */
   public static Optional<Preset> named(String name) {
-    return ALL.stream().filter(preset -> preset.name.equalsIgnoreCase(name)).findFirst();
+    return ALL.stream()
+        .filter(
+            preset ->
+                preset.name.equalsIgnoreCase(name)
+                    || preset.files.stream().anyMatch(name::equalsIgnoreCase))
+        .findFirst();
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.gatun.models.DiffusionConfig;
 import dev.gatun.models.DiffusionConfig.Conditioning;
 import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.checkpoint.Checkpoint;
+import dev.gatun.models.diffit.DiffiTImageConfig;
 import dev.gatun.models.diffusion.Variance;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonObject;
@@ -14,8 +15,8 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * How pictures are made with a checkpoint: from its own metadata, else from the published
- * checkpoint that it is, else as the scripts of its authors do by default.
+ * How pictures are made with a checkpoint: from its description or its own metadata, else from the
+ * published checkpoint that it is, else as the scripts of its authors do by default.
  *
  * @param training how it was trained; null where only one of the candidates can tell
  * @param sampling what to sample with; null together with training
@@ -28,18 +29,31 @@ public record Recipe(
     candidates = List.copyOf(candidates);
   }
 
+  /** The key of a description and of metadata that says all of it. */
+  private static final String DIFFUSION = "diffusion";
+
   /**
-   * @throws IllegalArgumentException if the metadata are wrong, or if the preset of the hints is of
-   *     another network; the message says which
+   * @param description of the network; its flags of the training count, and its {@code diffusion}
+   *     before that of the metadata
+   * @throws IllegalArgumentException if the description or the metadata are wrong, or if the preset
+   *     of the hints is of another network; the message says which
    */
-  static Recipe of(Checkpoint checkpoint, DiffusionConfig config, Hints hints) {
-    var text = checkpoint.metadata().get("diffusion");
+  static Recipe of(
+      Checkpoint checkpoint, DiffusionConfig config, JsonObject description, Hints hints) {
+    if (description.has(DIFFUSION)) {
+      return MetadataRecipe.read(description.object(DIFFUSION), config);
+    }
+    var text = checkpoint.metadata().get(DIFFUSION);
     if (text != null) {
       if (Json.parse(text) instanceof JsonObject json) {
         return MetadataRecipe.read(json, config);
       }
       throw new JsonException("the metadata 'diffusion' is not an object");
     }
+    return TrainingFlags.apply(description, recognised(config, hints), config);
+  }
+
+  private static Recipe recognised(DiffusionConfig config, Hints hints) {
     var candidates =
         Preset.all().stream()
             .filter(
@@ -90,8 +104,12 @@ public record Recipe(
         switch (config.model()) {
           case "uvit" -> published(latent ? "imagenet256_uvit_large" : "imagenet64_uvit_large");
           case "uvit-t2i" -> published("mscoco_uvit_small");
-          case "diffit-latent" -> published("DiffiT-256");
-          case "diffit-image" -> variance ? pixels(fixed) : published("DiffiT-CIFAR10");
+          // the paper's guidance of 256 pixels, and of all that is larger
+          case "diffit-latent" -> published(config.inputSize() > 32 ? "DiffiT-512" : "DiffiT-256");
+          case "diffit-image" ->
+              ((DiffiTImageConfig) config).training() == DiffiTImageConfig.Training.EDM
+                  ? published("DiffiT-CIFAR10")
+                  : pixels(fixed);
           case "adm-unet" -> pixels(fixed);
           case "adm-superres" -> published("64_256_upsampler");
           default -> published("DiT-XL/2-256");
@@ -129,12 +147,14 @@ public record Recipe(
     boolean guidable = config.nullClass() >= 0 || config.conditioning() == Conditioning.TEXT;
     var kind =
         guidable ? SamplingDefaults.Guidance.CLASSIFIER_FREE : SamplingDefaults.Guidance.NONE;
+    double scale = guidable ? (sampling.scale() == 1 ? 1.5 : sampling.scale()) : 1;
     return new SamplingDefaults(
         sampling.sampler(),
         sampling.steps(),
         !latent && (sampling.clip() || config.model().equals("dit")),
         kind,
-        guidable ? (sampling.scale() == 1 ? 1.5 : sampling.scale()) : 1,
+        scale,
+        scale,
         Math.min(sampling.guidedChannels(), config.inChannels()),
         sampling.guidancePower(),
         latent ? sampling.companion() : "",

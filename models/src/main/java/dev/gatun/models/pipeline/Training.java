@@ -32,15 +32,51 @@ public record Training(
   /** The noise schedules of the papers. */
   public enum Schedule {
     /** β from 10⁻⁴ to 0.02, of DDPM: DiT, DiffiT, ADM. */
-    LINEAR,
+    LINEAR("linear"),
     /** "Improved DDPM": ADM at 64 pixels. */
-    COSINE,
+    COSINE("cosine"),
     /** √β from √0.00085 to √0.012, of Stable Diffusion: U-ViT-H and U-ViT on MS-COCO. */
-    SCALED_LINEAR,
+    SCALED_LINEAR("scaled_linear"),
+    /** √β evenly, of early diffusion models. */
+    QUAD("quad"),
+    /** The same β throughout. */
+    CONST("const"),
+    /** β = 1/T, 1/(T − 1), … 1. */
+    JSD("jsd"),
+    /** β rising for a tenth of the steps, then the same. */
+    WARMUP10("warmup10"),
+    /** β rising for half of the steps, then the same. */
+    WARMUP50("warmup50"),
     /** The continuous variance-preserving SDE with β from 0.1 to 20: the other U-ViT. */
-    VP,
+    VP("vp"),
     /** Any noise level σ, "Elucidating the Design Space" (Karras et al., 2022). */
-    EDM
+    EDM("edm");
+
+    private final String text;
+
+    Schedule(String text) {
+      this.text = text;
+    }
+
+    /** As descriptions write it; those of a number of steps also as {@link NoiseSchedule#named}. */
+    public String text() {
+      return text;
+    }
+
+    /** Whether it is made of steps. */
+    boolean discrete() {
+      return this != VP && this != EDM;
+    }
+
+    /** What the networks of the papers are told with it. */
+    Time usualTime() {
+      return switch (this) {
+        case SCALED_LINEAR -> Time.NUMBER;
+        case VP -> Time.CONTINUOUS;
+        case EDM -> Time.LOG_SIGMA;
+        default -> Time.INDEX;
+      };
+    }
   }
 
   /** What a network is told of the time. */
@@ -49,6 +85,8 @@ public record Training(
     INDEX("0..999"),
     /** The number of the step in the training's schedule, from 1. */
     NUMBER("1..1000"),
+    /** The index of the step, times 1000 over the number of steps. */
+    RESCALED("rescaled"),
     /** {@code 999·t} for t from 0 to 1. */
     CONTINUOUS("999t"),
     /** {@code ln(σ)/4}. */
@@ -72,17 +110,20 @@ public record Training(
   /** The diffusion as samplers know it. */
   DiffusionProcess process() {
     return switch (schedule) {
-      case LINEAR -> discrete(NoiseSchedule.linear(steps));
-      case COSINE -> discrete(NoiseSchedule.cosine(steps));
-      case SCALED_LINEAR -> discrete(NoiseSchedule.scaledLinear(steps));
       case VP -> new DiffusionProcess.Continuous(LinearVp.uvit(), prediction);
       case EDM -> DiffusionProcess.Edm.standard();
+      default -> new DiffusionProcess.Discrete(told(), prediction, variance);
     };
   }
 
-  private DiffusionProcess discrete(NoiseSchedule noise) {
-    var told = time == Time.NUMBER ? noise.toldAs(i -> i + 1) : noise;
-    return new DiffusionProcess.Discrete(told, prediction, variance);
+  /** The schedule of steps, with what the network is told at each. */
+  NoiseSchedule told() {
+    var noise = NoiseSchedule.named(schedule.text, steps);
+    return switch (time) {
+      case NUMBER -> noise.toldAs(i -> i + 1);
+      case RESCALED -> noise.toldAs(i -> i * 1000.0 / steps);
+      default -> noise;
+    };
   }
 
   /** Trained on pixels, with the noise of a discrete schedule of 1000 steps. */

@@ -53,16 +53,30 @@ class NoiseTest {
     }
   }
 
-  /** DiT's script: torch.randn(n, …) once, then of the doubled batch, whose first half is kept. */
+  /**
+   * DiT's script: torch.randn(n, …) once, then of the doubled batch, whose first half is kept; the
+   * same again for the next batch. What is passed over counts, too.
+   */
   @Test
-  void copiesAreDrawnAfterTheFirstTime() {
+  void copiesAreDrawnOnTheWay() {
     var random = new TorchRandom(11);
     var noise = Noise.batch(new TorchRandom(11), 2, backend);
-    for (int draw = 0; draw < 3; draw++) {
-      int copies = draw == 0 ? 1 : 2;
-      var expected = new float[copies * 2 * SIZE];
-      random.normal(expected, 0, expected.length);
-      assertArrayEquals(Arrays.copyOf(expected, 2 * SIZE), next(noise, 2), "draw " + draw);
+    try (var out = backend.allocate(DType.F32, Shape.of(2, H, W, C))) {
+      for (int draw = 0; draw < 6; draw++) {
+        var expected = new float[(draw % 3 == 0 ? 1 : 2) * 2 * SIZE];
+        random.normal(expected, 0, expected.length);
+        if (draw == 4) {
+          noise.skip(out);
+          continue;
+        }
+        if (draw % 3 == 0) {
+          noise.begin(out);
+        } else {
+          noise.next(out);
+        }
+        assertArrayEquals(
+            Arrays.copyOf(expected, 2 * SIZE), TestBackend.toNchw(backend, out), "draw " + draw);
+      }
     }
     assertThrows(
         IllegalArgumentException.class, () -> Noise.batch(new PhiloxRandom(0), 0, backend));

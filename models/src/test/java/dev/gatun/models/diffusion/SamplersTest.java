@@ -243,8 +243,16 @@ class SamplersTest {
   @MethodSource("names")
   void allocatesNothingAfterTheFirstStep(String name) throws InterruptedException {
     // each array or tensor of this batch would be 6 KiB or more
-    var settings =
-        SamplerSettings.steps(STEPS).with(new X0Correction.DynamicThresholding(0.9, 0.6));
+    var settings = SamplerSettings.steps(STEPS);
+    if (Samplers.entry(name).options().contains(Samplers.Option.CLIP)) {
+      settings = settings.with(new X0Correction.DynamicThresholding(0.9, 0.6));
+    } else {
+      var clipped = settings.with(X0Correction.clip(true));
+      var e =
+          assertThrows(
+              IllegalArgumentException.class, () -> Samplers.of(name, process("adm"), clipped));
+      assertTrue(e.getMessage().startsWith(name + " takes no clip; "), e.getMessage());
+    }
     var sampling = Samplers.of(name, process("adm"), settings);
     try (var x = backend.allocate(DType.F32, Shape.of(2, 16, 16, 3))) {
       var noise = Noise.perImage(SEED, 0, backend);

@@ -162,7 +162,8 @@ class HostileDescriptionTest {
     return Stream.of(
         training("space", "\"sound\"", "'space' is 'sound'"),
         training("time", "\"0..1\"", "'time' is '0..1'"),
-        training("schedule", "\"sd\"", "'schedule' is 'sd'", "'linear'"),
+        training("schedule", "\"sd\"", "'schedule' is 'sd'", "linear"),
+        training("beta_0", "0.2", "'beta_0'", "0.1 and 20"),
         training("steps", "1000000000", "'steps' is 1000000000", "65536"),
         training("steps", "0", "'steps' is 0"),
         training("steps", "10", "'steps' is 10, too few"),

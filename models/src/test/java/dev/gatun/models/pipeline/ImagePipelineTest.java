@@ -12,6 +12,8 @@ import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.SafetensorsWriter;
 import dev.gatun.models.checkpoint.TestFiles;
+import dev.gatun.models.diffusion.SamplerSettings.Levels;
+import dev.gatun.models.diffusion.Spacing;
 import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.dit.DiTConfig;
 import dev.gatun.runtime.Backend;
@@ -122,10 +124,10 @@ class ImagePipelineTest {
     try (var backend = Backend.open(Device.CPU, "cpu", 1);
         var pipeline = pipeline(backend)) {
       var plain = one(pipeline, r -> r.guidance(6).clip(false));
-      var dynamic = new X0Correction.DynamicThresholding(0.5, 0.01);
+      var dynamic = new X0Correction.DynamicThresholding(0.5, 1);
       var request = pipeline.request().count(1).steps(5).guidance(6).correction(dynamic);
       var corrected = request.generate();
-      assertEquals("dynamic, quantile 0.5, at least 0.01", corrected.parameters().get("clip"));
+      assertEquals("0.5", corrected.parameters().get("threshold"));
       assertFalse(Arrays.equals(plain, corrected.samples()));
       for (float x : corrected.samples()) {
         assertTrue(Math.abs(x) <= 1 + 1e-6, "divided by the quantile: " + x);
@@ -137,8 +139,11 @@ class ImagePipelineTest {
       for (float x : images.samples()) {
         assertEquals(0.25f, x);
       }
-      var both = new X0Correction.Both(X0Correction.clip(true), X0Correction.none());
-      assertEquals("true, then false", request.correction(both).parameters().get("clip"));
+      // what a sampler has no place for is the default no longer, and refused where asked for
+      var plainly = pipeline.request().sampler("em-sde").steps(2);
+      assertEquals("false", plainly.check().parameters().get("clip"));
+      var e = assertThrows(IllegalArgumentException.class, () -> plainly.clip(true).check());
+      assertTrue(e.getMessage().contains("em-sde takes no clip"), e.getMessage());
     }
   }
 
@@ -156,6 +161,9 @@ class ImagePipelineTest {
               r -> r.guidanceChannels(1),
               r -> r.eta(1),
               r -> r.sampler("ddpm"),
+              r -> r.sampler("dpm-solver++").order(3),
+              r -> r.sampler("dpm-solver++").spacing(Spacing.LAMBDA),
+              r -> r.sampler("euler").levels(Levels.EXPONENTIAL),
               r -> r.steps(7),
               r -> r.classes(2),
               r -> r.rng(Rng.TORCH),

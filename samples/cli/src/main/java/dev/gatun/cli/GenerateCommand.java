@@ -1,6 +1,9 @@
 package dev.gatun.cli;
 
 import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.diffusion.SamplerSettings.Levels;
+import dev.gatun.models.diffusion.Spacing;
+import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonArray;
 import dev.gatun.models.json.Json.JsonNumber;
@@ -18,6 +21,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
@@ -74,7 +79,7 @@ final class GenerateCommand implements Command {
             .addOption(
                 Command.option(
                     "--rng",
-                    "image|torch|cuda",
+                    choices(Rng.values()),
                     String.class,
                     "A generator for each picture, or one as PyTorch has on a CPU or on CUDA."
                         + " Default: image."))
@@ -105,6 +110,24 @@ final class GenerateCommand implements Command {
                     "--churn", "X", Double.class, "How much the samplers of EDM stir. Default: 0."))
             .addOption(
                 Command.option(
+                    "--order",
+                    "N",
+                    Integer.class,
+                    "Order of the solvers that come in several, such as dpm-solver++."))
+            .addOption(
+                Command.option(
+                    "--spacing",
+                    choices(Spacing.values()),
+                    String.class,
+                    "How DPM-Solver spreads its steps."))
+            .addOption(
+                Command.option(
+                    "--levels",
+                    choices(Levels.values()),
+                    String.class,
+                    "How the samplers of sigma space, such as edm, spread theirs."))
+            .addOption(
+                Command.option(
                     "--guidance",
                     "W",
                     Double.class,
@@ -123,6 +146,13 @@ final class GenerateCommand implements Command {
                     .description(
                         "Clamp the predicted picture in every step, or not. Default: the model's.")
                     .build())
+            .addOption(
+                Command.option(
+                    "--threshold",
+                    "Q",
+                    Double.class,
+                    "Instead of clamping, divide by the quantile Q of the predicted picture (dynamic"
+                        + " thresholding), such as 0.995."))
             .addOption(
                 Command.option(
                     "--size",
@@ -254,7 +284,7 @@ final class GenerateCommand implements Command {
   private static ImageRequest request(ImagePipeline pipeline, ParseResult arguments) {
     var request = pipeline.request();
     try {
-      given(arguments, "--rng", (String name) -> request.rng(rng(name)));
+      given(arguments, "--rng", (String name) -> request.rng(choice("--rng", name, Rng.values())));
       given(
           arguments,
           "--class",
@@ -268,12 +298,26 @@ final class GenerateCommand implements Command {
       given(arguments, "--sampler", request::sampler);
       given(arguments, "--eta", request::eta);
       given(arguments, "--churn", request::churn);
+      given(arguments, "--order", request::order);
+      given(
+          arguments,
+          "--spacing",
+          (String name) -> request.spacing(choice("--spacing", name, Spacing.values())));
+      given(
+          arguments,
+          "--levels",
+          (String name) -> request.levels(choice("--levels", name, Levels.values())));
       given(arguments, "--guidance", request::guidance);
       given(
           arguments,
           "--guidance-channels",
           (String channels) -> request.guidanceChannels(channels(channels)));
       given(arguments, "--clip", request::clip);
+      given(
+          arguments,
+          "--threshold",
+          (Double quantile) ->
+              request.correction(new X0Correction.DynamicThresholding(quantile, 1)));
       given(arguments, "--batch", request::batch);
       return request.check();
     } catch (IllegalArgumentException e) {
@@ -307,14 +351,22 @@ final class GenerateCommand implements Command {
     }
   }
 
-  private static Rng rng(String name) {
-    return switch (name.toLowerCase(Locale.ROOT)) {
-      case "image" -> Rng.IMAGE;
-      case "torch" -> Rng.TORCH;
-      case "cuda" -> Rng.CUDA;
-      default ->
-          throw CommandException.usage("--rng is '" + name + "', expected image, torch or cuda");
-    };
+  private static <E extends Enum<E>> String choices(E[] values) {
+    return Stream.of(values).map(GenerateCommand::text).collect(Collectors.joining("|"));
+  }
+
+  private static String text(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  private static <E extends Enum<E>> E choice(String option, String text, E[] values) {
+    return Stream.of(values)
+        .filter(value -> text(value).equalsIgnoreCase(text))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                CommandException.usage(
+                    option + " is '" + text + "', expected " + choices(values).replace("|", ", ")));
   }
 
   private static int channels(String text) {

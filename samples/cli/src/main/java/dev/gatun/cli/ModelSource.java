@@ -2,6 +2,7 @@ package dev.gatun.cli;
 
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
+import dev.gatun.models.checkpoint.CheckpointFolder;
 import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.ModelFile;
 import java.nio.file.Files;
@@ -32,7 +33,7 @@ record ModelSource(String name, Path path, Checkpoint checkpoint, AutoCloseable 
       var bundled = BundledModels.open(model);
       return new ModelSource(model, null, bundled.checkpoint(), bundled);
     }
-    var path = Path.of(model);
+    var path = CheckpointFolder.resolve(Path.of(model));
     var checkpoint = Checkpoint.open(path);
     return new ModelSource(checkpoint.name(), path, checkpoint, checkpoint);
   }
