@@ -111,11 +111,7 @@ public final class ImagePipeline implements AutoCloseable {
 
   /** How many classes can be asked for; 0 if the model knows none. */
   public int classCount() {
-    var config = network.config();
-    int rows = config.numClasses() + (config.nullClass() >= 0 ? 1 : 0);
-    // the last row of the label table may stand for "no class" without the shapes showing it
-    boolean lastIsNull = rows > 0 && model.recipe().training().nullClass() == rows - 1;
-    int own = lastIsNull ? rows - 1 : config.numClasses();
+    int own = model.classCount();
     if (own == 0 && companions.classifier != null) {
       return companions.classifier.config().numClasses();
     }

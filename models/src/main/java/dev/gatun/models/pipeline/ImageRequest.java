@@ -259,8 +259,7 @@ public final class ImageRequest {
     if (pipeline.guidance() != defaults.guidance()) {
       return 1; // a classifier of the user's
     }
-    boolean fast = sampler.equals("ddim") && steps() == SamplingDefaults.FAST_STEPS;
-    return fast ? defaults.fastScale() : defaults.scale();
+    return defaults.scaleOf(sampler, steps());
   }
 
   /** How many of the first channels are guided; 0 for all. */

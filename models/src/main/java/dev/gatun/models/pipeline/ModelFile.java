@@ -286,6 +286,15 @@ public record ModelFile(
     return (DiffusionConfig) config;
   }
 
+  /** How many classes a model that makes pictures can be asked for; 0 if it knows none. */
+  int classCount() {
+    var network = images();
+    int rows = network.numClasses() + (network.nullClass() >= 0 ? 1 : 0);
+    // the last row of the label table may stand for "no class" without the shapes showing it
+    boolean lastIsNull = rows > 0 && recipe.training().nullClass() == rows - 1;
+    return lastIsNull ? rows - 1 : network.numClasses();
+  }
+
   /**
    * The same model for pictures of another size.
    *

@@ -140,11 +140,7 @@ public final class PipelineLoader {
       int pixels = model.images().inputSize() * companions.factor();
       loadText(companions, model.images(), file, device);
       loadClassifier(companions, model, pixels, device);
-      if (upsampler != null) {
-        companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
-        companions.upsampler.requireEnlarges(pixels);
-        companions.name("upsampler", companions.upsampler.name());
-      }
+      loadUpsampler(companions, model, file, pixels, device);
       var network = (DiffusionNetwork) model.load(checkpoint, device);
       owned.push(network);
       return new ImagePipeline(file, model, network, companions, device, owned);
@@ -245,6 +241,38 @@ public final class PipelineLoader {
     companions.name("text-encoder", found.getFileName().toString());
   }
 
+  private void loadUpsampler(
+      Companions companions, ModelFile model, String file, int pixels, Backend device)
+      throws CheckpointException {
+    if (upsampler == null) {
+      return;
+    }
+    var second = new PipelineLoader(null, upsampler).backend(device).load();
+    companions.upsampler = second;
+    second.requireEnlarges(pixels);
+    companions.name("upsampler", second.name());
+    boolean latent = model.recipe().training().latent();
+    int channels = latent ? ImagePipeline.COLOURS : model.images().inChannels();
+    if (second.channels() != channels) {
+      throw new CheckpointException(
+          second.name(),
+          "enlarges pictures of %d channels, %s makes %d; give --upsampler another file"
+              .formatted(second.channels(), file, channels));
+    }
+    requireClasses(second.name(), second.classCount(), model, "--upsampler");
+  }
+
+  /** Both know the same classes, or one of them none. */
+  private static void requireClasses(String file, int classes, ModelFile model, String option)
+      throws CheckpointException {
+    if (classes > 0 && model.classCount() > 0 && classes != model.classCount()) {
+      throw new CheckpointException(
+          file,
+          "knows %d classes, but the model %d; leave out %s"
+              .formatted(classes, model.classCount(), option));
+    }
+  }
+
   private void loadClassifier(Companions companions, ModelFile model, int pixels, Backend device)
       throws CheckpointException {
     var sampling = model.recipe().sampling();
@@ -332,12 +360,10 @@ public final class PipelineLoader {
               .formatted(config.inChannels(), network.inChannels());
     } else if (!training.schedule().discrete()) {
       fault = "was trained on the steps of a schedule, but the model on a continuous time";
-    } else if (network.numClasses() > 0 && network.numClasses() != config.numClasses()) {
-      fault =
-          "knows %d classes, but the model %d".formatted(config.numClasses(), network.numClasses());
     }
     if (fault != null) {
       throw new CheckpointException(file, fault + "; leave out --classifier");
     }
+    requireClasses(file, config.numClasses(), model, "--classifier");
   }
 }

@@ -9,7 +9,7 @@ package dev.gatun.models.pipeline;
  * @param guidance what guides
  * @param scale of the guidance: for classifier-free guidance w, where 1 is none; for a classifier
  *     s, where 0 is none
- * @param fastScale the same for {@code ddim} with {@value #FAST_STEPS} steps
+ * @param fastScale the same for {@code ddim} with 25 steps
  * @param guidedChannels how many of the first channels classifier-free guidance changes; 0 for all
  * @param guidancePower of the power-cosine schedule of the scale; 0 for the same scale at all times
  * @param companion the file that the authors sample with: an autoencoder for a model on latents,
@@ -29,7 +29,7 @@ public record SamplingDefaults(
     Rounding rounding) {
 
   /** The few steps for which ADM's authors guide more strongly. */
-  static final int FAST_STEPS = 25;
+  private static final int FAST_STEPS = 25;
 
   /** What makes a picture show more of what was asked for. */
   public enum Guidance {
@@ -69,6 +69,11 @@ public record SamplingDefaults(
   SamplingDefaults classifier(String file, double scale, double fastScale) {
     return new SamplingDefaults(
         sampler, steps, clip, Guidance.CLASSIFIER, scale, fastScale, 0, 0, file, rounding);
+  }
+
+  /** The scale of the guidance with a sampler of so many steps. */
+  double scaleOf(String with, int number) {
+    return with.equals("ddim") && number == FAST_STEPS ? fastScale : scale;
   }
 
   /** The same with another number of steps. */

@@ -58,6 +58,28 @@ class CheckpointFolderTest {
   }
 
   @Test
+  @DisplayName("of a pipeline of diffusers, the network's is opened, a pickle too")
+  void pipeline() throws IOException {
+    var transformer = Files.createDirectory(dir.resolve("transformer"));
+    assertEquals(dir, CheckpointFolder.resolve(dir));
+    try (var weight = Tensor.of(Shape.of(2), 3f, 4f)) {
+      var pickle = transformer.resolve("diffusion_pytorch_model.bin");
+      Files.write(pickle, TestFiles.trained(Map.of("norm.weight", weight), "x"));
+      for (var folder : new Path[] {dir, transformer, pickle}) {
+        assertEquals(pickle, CheckpointFolder.resolve(folder));
+        try (var checkpoint = Checkpoint.open(folder)) {
+          assertEquals(4, Refusal.number(checkpoint, "norm.weight", 1));
+        }
+      }
+    }
+    var shard = file(header(tensor("a", "U8", "[1]", "[0,1]")), new byte[] {7});
+    Files.write(transformer.resolve("diffusion_pytorch_model.safetensors"), shard);
+    try (var checkpoint = Checkpoint.open(dir)) {
+      assertEquals("diffusion_pytorch_model.safetensors", checkpoint.name());
+    }
+  }
+
+  @Test
   @DisplayName("without any of them, a sentence names them")
   void none() throws IOException {
     Files.createDirectory(dir.resolve("nnet_ema.pth"));

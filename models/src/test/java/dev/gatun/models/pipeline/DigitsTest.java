@@ -1,18 +1,22 @@
 package dev.gatun.models.pipeline;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.models.GoldenFiles;
 import dev.gatun.models.adm.AdmClassifier;
+import dev.gatun.models.diffusion.Noise;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.random.TorchRandom;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +31,32 @@ class DigitsTest {
   private static final int COUNT = 40;
   private static final int SIDE = 16;
   private static final int MOST_LEVELS = 2;
+
+  /**
+   * Who draws for all pictures from one generator: the scripts of DiT and DiffiT for both halves of
+   * a guided batch on the way, that of U-ViT once. Each batch begins with noise for itself.
+   */
+  @ParameterizedTest
+  @CsvSource({"dit-fruit, ddpm, 2", "diffit-digits, ddim, 2", "uvit-digits, em-sde, 1"})
+  void oneGeneratorForAll(String name, String sampler, int copies) throws Exception {
+    try (var backend = Backend.open(Device.CPU, "cpu", 2);
+        var pipeline = ImagePipeline.bundledLoader(name).backend(backend).load()) {
+      var request = pipeline.request().classes(1).count(4).batch(2).steps(3).seed(6);
+      float[] made = request.sampler(sampler).rng(Rng.TORCH).generate().samples();
+      var noise = Noise.batch(new TorchRandom(6), copies, backend);
+      int side = pipeline.size();
+      for (int first = 0; first < 4; first += 2) {
+        try (var x = backend.allocate(DType.F32, Shape.of(2, side, side, pipeline.channels()))) {
+          noise.begin(x);
+          new Pass(pipeline, request)
+              .sample(x, noise, new long[] {1, 1}, List.of("", ""), first, null);
+          float[] expected = x.toFloats();
+          int from = first / 2 * expected.length;
+          assertArrayEquals(expected, Arrays.copyOfRange(made, from, from + expected.length));
+        }
+      }
+    }
+  }
 
   /** Guidance is the model's own, sampler and steps are those of the golden. */
   @ParameterizedTest

@@ -65,6 +65,8 @@ class GeneratedImagesTest {
 
   @Test
   void theGridIsNearlySquareWithBlackBetween() {
+    // eight leave a hole in three columns, none in four; five leave one in either
+    assertEquals(4 * 3 + 2, images(8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1).grid().getWidth());
     var grid = images(5, 1, 1, 1, 1, 1, 1, 1, 1).grid();
     // three columns and two rows of one pixel, two black ones around each
     assertEquals(3 * 3 + 2, grid.getWidth());
