@@ -234,7 +234,10 @@ class UViTGoldenTest {
           var network = new UViT(config, new RandomParameters(), backend);
           var trial = network.trial(1)) {
         trial.run();
+        long before = Allocated.bytes();
         trial.run();
+        long allocated = Allocated.bytes() - before;
+        assertTrue(allocated < 1 << 16, name + ": " + allocated + " bytes on the heap");
       }
     }
   }
