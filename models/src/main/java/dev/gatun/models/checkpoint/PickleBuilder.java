@@ -93,16 +93,21 @@ final class PickleBuilder {
         yield new Tuple(items("torch.Size", arguments.getFirst()));
       }
       case Function.DEVICE -> new Opaque("torch.device");
+      case Function.INERT -> new Opaque("a result");
       default -> throw pickle.error("calls " + function.kind() + ", which cannot be called");
     };
   }
 
-  /** Sets the attributes of an object; those of an OrderedDict ({@code _metadata}) say nothing. */
+  /**
+   * Sets the attributes of an object; those of an OrderedDict ({@code _metadata}) and of what is of
+   * no interest say nothing.
+   */
   void build(PickleValue object, PickleValue state) throws CheckpointException {
     if (object instanceof Namespace namespace && state instanceof Dict attributes) {
       pickle.pay(attributes.entries.size());
       namespace.entries.putAll(attributes.entries);
-    } else if (!(object instanceof Dict dict && dict.ordered && state instanceof Dict)) {
+    } else if (!(object instanceof Dict dict && dict.ordered && state instanceof Dict)
+        && !(object instanceof Opaque)) {
       throw pickle.error("sets attributes of " + object.kind() + " from " + state.kind());
     }
   }

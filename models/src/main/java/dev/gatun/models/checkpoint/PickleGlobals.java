@@ -32,6 +32,16 @@ final class PickleGlobals {
     allow("torch", "CharStorage", new StorageClass(DType.I8));
     allow("torch", "ByteStorage", new StorageClass(DType.U8));
     allow("torch", "BoolStorage", new StorageClass(DType.BOOL));
+    // Of the callbacks of PyTorch Lightning, in the files of Stable Diffusion beside the weights: a
+    // class as a key, and the best loss as a scalar of NumPy. Nothing is made of them.
+    allow(
+        "pytorch_lightning.callbacks.model_checkpoint",
+        "ModelCheckpoint",
+        new Opaque("ModelCheckpoint"));
+    allow("numpy.core.multiarray", "scalar", Function.INERT);
+    allow("numpy._core.multiarray", "scalar", Function.INERT);
+    allow("numpy", "dtype", Function.INERT);
+    allow("_codecs", "encode", Function.INERT);
     // As values in the arguments of a training script.
     for (var dtype :
         List.of(

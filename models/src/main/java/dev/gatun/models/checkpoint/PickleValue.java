@@ -86,7 +86,9 @@ sealed interface PickleValue {
     REBUILD_TENSOR_V2,
     REBUILD_PARAMETER,
     SIZE,
-    DEVICE
+    DEVICE,
+    /** Whose results say nothing of tensors. */
+    INERT
   }
 
   /** A class such as torch.FloatStorage. */
@@ -109,6 +111,6 @@ sealed interface PickleValue {
   record TensorView(Storage storage, long offset, long[] size, long[] stride)
       implements PickleValue {}
 
-  /** Something harmless that is of no interest, such as a torch.device. */
+  /** Something that is of no interest, such as a torch.device: no more than its name. */
   record Opaque(String name) implements PickleValue {}
 }

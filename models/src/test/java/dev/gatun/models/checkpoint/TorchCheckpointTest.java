@@ -77,6 +77,49 @@ class TorchCheckpointTest {
     return image.asOverlappingSlice(tensor.segment()).map(MemorySegment::toString).orElse("");
   }
 
+  /** What PyTorch Lightning keeps beside the weights, as in the files of Stable Diffusion. */
+  @Test
+  void callbacksOfLightning() throws IOException {
+    byte[] code =
+        new PickleBytes()
+            .op('}', '(')
+            .text("callbacks")
+            .op('}')
+            .global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
+            .op('}', '(')
+            .text("best_model_score")
+            .global("numpy.core.multiarray", "scalar")
+            .global("numpy", "dtype")
+            .text("f8")
+            .op(0x89, 0x88, 0x87, 'R', '(')
+            .number(3)
+            .text("<")
+            .op('N', 'N', 'N', 't', 'b')
+            .global("_codecs", "encode")
+            .text("12345678")
+            .text("latin1")
+            .op(0x86, 'R', 0x86, 'R')
+            .text("monitor")
+            .text("val/loss")
+            .op('u', 's')
+            .text("state_dict")
+            .orderedDict()
+            .text("w")
+            .tensor(6, 0, PickleBytes.dims(2, 3), PickleBytes.dims(3, 1))
+            .op('s', 'u')
+            .stop();
+    byte[] file =
+        new ZipBytes()
+            .add("archive/data.pkl", code)
+            .add("archive/data/0", new LittleEndian().f32(0, 1, 2, 3, 4, 5).toBytes())
+            .add("archive/version", TorchBytes.ascii("3\n"))
+            .toBytes();
+    try (var checkpoint = Checkpoint.of("sd.ckpt", Refusal.offHeap(file))) {
+      assertEquals(List.of("w"), List.copyOf(checkpoint.tensors().keySet()));
+      assertEquals(5, Refusal.number(checkpoint, "w", 5));
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"state_dict", "model", "model_state_dict", "ema"})
   void wrappers(String wrapper) throws IOException {
