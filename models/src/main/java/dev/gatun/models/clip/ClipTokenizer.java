@@ -62,6 +62,11 @@ public final class ClipTokenizer {
     return pairs.largest();
   }
 
+  /** Of its tables; on every machine the same. */
+  int checksum() {
+    return pairs.checksum();
+  }
+
   /**
    * The ids of a prompt.
    *

@@ -34,6 +34,7 @@ public final class ImagePipeline implements AutoCloseable {
   static final int COLOURS = 3;
 
   private final String name;
+  private final String fingerprint;
   private final ModelFile model;
   private final DiffusionNetwork network;
   private final Companions companions;
@@ -45,12 +46,14 @@ public final class ImagePipeline implements AutoCloseable {
 
   ImagePipeline(
       String name,
+      String fingerprint,
       ModelFile model,
       DiffusionNetwork network,
       Companions companions,
       Backend backend,
       Deque<AutoCloseable> owned) {
     this.name = name;
+    this.fingerprint = fingerprint;
     this.model = model;
     this.network = network;
     this.companions = companions;
@@ -155,6 +158,18 @@ public final class ImagePipeline implements AutoCloseable {
 
   String name() {
     return name;
+  }
+
+  /** Tells the model's file from others of its name, and what it was taken for. */
+  String fingerprint() {
+    return fingerprint;
+  }
+
+  /** The same of all files. */
+  String fingerprints() {
+    var all = new StringBuilder(fingerprint);
+    companions.sources().values().forEach(source -> all.append('+').append(source.fingerprint()));
+    return all.toString();
   }
 
   DiffusionNetwork network() {

@@ -8,6 +8,7 @@ import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointFolder;
+import dev.gatun.models.checkpoint.Fingerprint;
 import dev.gatun.models.clip.ClipText;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.models.uvit.UViTConfig;
@@ -143,15 +144,28 @@ public final class PipelineLoader {
       if (upsampler != null) {
         companions.upsampler = new PipelineLoader(null, upsampler).backend(device).load();
         companions.upsampler.requireEnlarges(pixels);
-        companions.name("upsampler", companions.upsampler.name());
+        companions.note(
+            "upsampler", companions.upsampler.name(), companions.upsampler.fingerprints());
       }
       var network = (DiffusionNetwork) model.load(checkpoint, device);
       owned.push(network);
-      return new ImagePipeline(file, model, network, companions, device, owned);
+      var fingerprint = fingerprint(checkpoint, model);
+      return new ImagePipeline(file, fingerprint, model, network, companions, device, owned);
     } catch (CheckpointException | RuntimeException | Error e) {
       ImagePipeline.closeAll(owned);
       throw e;
     }
+  }
+
+  /** Of a file and all that it was taken for: the same weights draw other pictures otherwise. */
+  private static String fingerprint(Checkpoint checkpoint, ModelFile model)
+      throws CheckpointException {
+    var recipe = model.recipe();
+    var description = new StringBuilder(model.config().toString());
+    if (recipe != null) {
+      description.append(' ').append(recipe.training()).append(' ').append(recipe.sampling());
+    }
+    return Fingerprint.of(checkpoint, description.toString());
   }
 
   /** The model for the size that was asked for. */
@@ -210,7 +224,7 @@ public final class PipelineLoader {
                 .formatted(config.embedDim(), file, model.images().inChannels()));
       }
       companions.autoencoder = (AutoencoderKL) recognised.load(checkpoint, device);
-      companions.name("vae", checkpoint.name());
+      companions.note("vae", checkpoint.name(), fingerprint(checkpoint, recognised));
     }
   }
 
@@ -242,7 +256,7 @@ public final class PipelineLoader {
               .formatted(
                   text.positions(), text.hiddenSize(), file, uvit.clipTokens(), uvit.clipDim()));
     }
-    companions.name("text-encoder", found.getFileName().toString());
+    companions.note("text-encoder", found.getFileName().toString(), companions.text.fingerprint());
   }
 
   private void loadClassifier(Companions companions, ModelFile model, int pixels, Backend device)
@@ -315,7 +329,7 @@ public final class PipelineLoader {
     }
     requireGuidable(checkpoint.name(), config, model);
     companions.classifier = (AdmClassifier) recognised.load(checkpoint, device);
-    companions.name("classifier", checkpoint.name());
+    companions.note("classifier", checkpoint.name(), fingerprint(checkpoint, recognised));
   }
 
   /** What a classifier sees is what the sampler works on, and the times that it is told. */

@@ -27,6 +27,7 @@ import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -157,6 +158,9 @@ class StagesTest {
       assertEquals(0, pipeline.classCount());
       var request = pipeline.request().prompts("a cat", "a dog").count(4).steps(3).seed(2);
       assertEquals("dpm-solver++-fast", request.parameters().get("sampler"));
+      assertEquals("[\"a cat\",\"a dog\"]", request.parameters().get("prompts"));
+      var strange = pipeline.request().prompts("a cat\",\"a dog", "\u2028\n");
+      assertEquals("[\"a cat\\\",\\\"a dog\",\"\\u2028\\n\"]", strange.parameters().get("prompts"));
       var images = request.generate();
       assertEquals(0, images.labels().length);
       var same = pipeline.request().prompts("a cat").count(1).steps(3).seed(2).generate();
@@ -259,6 +263,88 @@ class StagesTest {
       }
     }
     refused(() -> ImagePipeline.loader(base).upsampler(base).load(), "does not enlarge");
+  }
+
+  // ------------------------------------------------------------------------------------------
+  // files of one name
+
+  /** A copy of a golden file with the first number of a tensor changed. */
+  private Path changed(Path file, String key, String as) throws IOException {
+    try (var checkpoint = Checkpoint.open(file)) {
+      var tensors = new LinkedHashMap<>(GoldenFiles.tensors(checkpoint));
+      var tensor = tensors.get(key);
+      float[] numbers = tensor.toFloats();
+      numbers[0] += 1;
+      tensors.put(key, Tensor.of(tensor.shape(), numbers));
+      var copy = dir.resolve(as);
+      Files.createDirectories(copy.getParent());
+      SafetensorsWriter.write(copy, checkpoint.metadata(), tensors);
+      return copy;
+    }
+  }
+
+  private static Map<String, String> parameters(PipelineLoader loader) throws Exception {
+    try (var pipeline = loader.load()) {
+      return pipeline.request().parameters();
+    }
+  }
+
+  @Test
+  void modelsOfOneNameAreToldApart() throws Exception {
+    var model = golden("uvit-t2i-tiny", "a/nnet_ema.safetensors");
+    var vae = golden("vae-tiny", "a/vae.safetensors");
+    var clip = textEncoder(48, 7);
+    var plain = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    var again = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain, again);
+    assertTrue(plain.get("model-digest").matches("[0-9a-f]{8}-[0-9a-f]{8}"));
+
+    var otherModel = changed(model, "norm.bias", "b/nnet_ema.safetensors");
+    var b = parameters(ImagePipeline.loader(otherModel).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain.get("model"), b.get("model"));
+    assertNotEquals(plain.get("model-digest"), b.get("model-digest"));
+    assertEquals(plain.get("vae-digest"), b.get("vae-digest"));
+
+    var otherVae = changed(vae, "decoder.conv_out.bias", "b/vae.safetensors");
+    var c = parameters(ImagePipeline.loader(model).autoencoder(otherVae).textEncoder(clip));
+    assertEquals(plain.get("vae"), c.get("vae"));
+    assertNotEquals(plain.get("vae-digest"), c.get("vae-digest"));
+    assertEquals(plain.get("model-digest"), c.get("model-digest"));
+
+    var key = "text_model.final_layer_norm.bias";
+    changed(clip.resolve("model.safetensors"), key, "c/model.safetensors");
+    Files.move(
+        dir.resolve("c/model.safetensors"),
+        clip.resolve("model.safetensors"),
+        StandardCopyOption.REPLACE_EXISTING);
+    var d = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain.get("text-encoder"), d.get("text-encoder"));
+    assertNotEquals(plain.get("text-encoder-digest"), d.get("text-encoder-digest"));
+  }
+
+  @Test
+  void theSameWeightsAreAnotherNetworkWithAnotherDescription() throws Exception {
+    var model = golden("dit-tiny-p4", "dit.safetensors");
+    var plain = parameters(ImagePipeline.loader(model)).get("model-digest");
+    String text;
+    try (var checkpoint = Checkpoint.open(model)) {
+      text = checkpoint.metadata().get("config");
+    }
+    var description = dir.resolve("config.json");
+    Files.writeString(description, text);
+    var same = parameters(ImagePipeline.loader(model).description(description));
+    assertEquals(plain, same.get("model-digest"));
+    var heads = text.replaceFirst("\"num_heads\": *[0-9]+", "\"num_heads\": 2");
+    var steps = text.replaceFirst("\\}$", ", \"diffusion\": {\"steps\": 500}}");
+    for (var changed : List.of(heads, steps)) {
+      assertNotEquals(text, changed);
+      Files.writeString(description, changed);
+      var other = parameters(ImagePipeline.loader(model).description(description));
+      assertEquals(plain.substring(0, 9), other.get("model-digest").substring(0, 9));
+      assertNotEquals(plain, other.get("model-digest"), changed);
+    }
+    var large = parameters(ImagePipeline.loader(model).size(32)).get("model-digest");
+    assertNotEquals(plain, large);
   }
 
   // ------------------------------------------------------------------------------------------
