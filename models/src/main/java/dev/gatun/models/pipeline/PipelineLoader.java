@@ -19,6 +19,7 @@ import dev.gatun.runtime.Device;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Objects;
 
 /**
  * Loads a model that makes pictures, with the other models that it needs: an autoencoder for one
@@ -49,37 +50,37 @@ public final class PipelineLoader {
 
   /** The published checkpoint that this is, where files are alike: see {@link Preset}. */
   public PipelineLoader preset(String name) {
-    preset = name;
+    preset = Objects.requireNonNull(name, "preset");
     return this;
   }
 
   /** A JSON file that says what the network is. */
   public PipelineLoader description(Path file) {
-    description = file;
+    description = Objects.requireNonNull(file, "description");
     return this;
   }
 
   /** The KL autoencoder that turns latents into pixels: file or folder. */
   public PipelineLoader autoencoder(Path file) {
-    autoencoder = file;
+    autoencoder = Objects.requireNonNull(file, "autoencoder");
     return this;
   }
 
   /** The folder of the CLIP text encoder: its checkpoint and the files of its tokenizer. */
   public PipelineLoader textEncoder(Path folder) {
-    textEncoder = folder;
+    textEncoder = Objects.requireNonNull(folder, "textEncoder");
     return this;
   }
 
   /** The classifier that guides. */
   public PipelineLoader classifier(Path file) {
-    classifier = file;
+    classifier = Objects.requireNonNull(file, "classifier");
     return this;
   }
 
   /** The model that enlarges what this one makes. */
   public PipelineLoader upsampler(Path file) {
-    upsampler = file;
+    upsampler = Objects.requireNonNull(file, "upsampler");
     return this;
   }
 
@@ -98,7 +99,7 @@ public final class PipelineLoader {
 
   /** What to compute with; it stays the caller's to close, after the pipeline. */
   public PipelineLoader backend(Backend value) {
-    backend = value;
+    backend = Objects.requireNonNull(value, "backend");
     return this;
   }
 

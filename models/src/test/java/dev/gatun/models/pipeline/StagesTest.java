@@ -173,6 +173,14 @@ class StagesTest {
       var unguided = pipeline.request().count(1).steps(3).seed(2).guidance(1).generate();
       assertArrayEquals(image(unguided, 0), image(none, 0), 2e-4f);
       assertThrows(IllegalArgumentException.class, () -> pipeline.request().classes(1));
+      var longest = "cat ".repeat(1 << 14);
+      assertEquals(1, pipeline.request().prompts(longest).pictures());
+      var e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> pipeline.request().prompts("a cat", longest + "!"));
+      assertTrue(e.getMessage().contains("65537 characters"), e.getMessage());
+      assertTrue(e.getMessage().contains("65536 or fewer"), e.getMessage());
     }
     var wide = textEncoder(64, 7);
     refused(
@@ -198,6 +206,13 @@ class StagesTest {
         count, 4, 4, 3, samples, labels, Rounding.DOWN, new LinkedHashMap<>());
   }
 
+  private static GeneratedImages sized(int height, int width, float value) {
+    float[] samples = new float[height * width * 3];
+    Arrays.fill(samples, value);
+    return new GeneratedImages(
+        1, height, width, 3, samples, new long[0], Rounding.DOWN, new LinkedHashMap<>());
+  }
+
   @Test
   void picturesAreEnlarged() throws Exception {
     var file = golden("adm-superres-tiny", "up.safetensors");
@@ -215,9 +230,19 @@ class StagesTest {
       assertNotEquals(
           pipeline.request().lowResolution(small(2)).parameters().get("low-res"),
           images.parameters().get("low-res"));
+      // in turn, each time with other noise
+      var more = pipeline.request().lowResolution(small(3)).count(4).steps(3).seed(1).generate();
+      assertArrayEquals(new long[] {0, 1, 2, 0}, more.labels());
+      assertFalse(Arrays.equals(image(more, 0), image(more, 3)));
+      for (var wrong : List.of(sized(16, 16, 0), sized(4, 5, 0), sized(4, 4, Float.NaN))) {
+        assertThrows(IllegalArgumentException.class, () -> pipeline.request().lowResolution(wrong));
+      }
       var wrong = small(1);
       wrong.labels()[0] = 5;
       assertThrows(IllegalArgumentException.class, () -> pipeline.request().lowResolution(wrong));
+      var e = assertThrows(IllegalArgumentException.class, () -> pipeline.request().check());
+      assertTrue(e.getMessage().contains("lowResolution(images)"), e.getMessage());
+      assertTrue(e.getMessage().contains("--low-res"), e.getMessage());
     }
     try (var pipeline = ImagePipeline.bundled("dit-fruit")) {
       assertThrows(
@@ -372,9 +397,16 @@ class StagesTest {
       assertEquals(List.of(1, 2, 3, 5, 6), List.copyOf(made.keySet()));
       made.forEach((index, samples) -> assertArrayEquals(image(all, index), samples));
 
-      // one generator for all must draw for all
+      // one generator for all must draw for all, but nobody is given what he has
+      var torch = request.rng(Rng.TORCH).generate();
       made.clear();
-      assertEquals(7, request.rng(Rng.TORCH).generate(sink));
+      assertEquals(5, request.generate(sink));
+      assertEquals(List.of(1, 2, 3, 5, 6), List.copyOf(made.keySet()));
+      made.forEach((index, samples) -> assertArrayEquals(image(torch, index), samples));
+      var steps = new ArrayList<String>();
+      request.onProgress((done, total, _) -> steps.add(done + "/" + total));
+      assertEquals(1, request.generate(only(4)));
+      assertEquals(List.of("1/4", "2/4", "3/4", "4/4"), steps, "the third batch is not wanted");
       var full = new IOException("full");
       var e =
           assertThrows(
@@ -390,6 +422,20 @@ class StagesTest {
                           }));
       assertEquals(full, e);
     }
+  }
+
+  private static ImageSink only(int wanted) {
+    return new ImageSink() {
+      @Override
+      public boolean wants(int index) {
+        return index == wanted;
+      }
+
+      @Override
+      public void accept(int index, GeneratedImages one) {
+        assertEquals(wanted, index);
+      }
+    };
   }
 
   /** Each preset's process takes each preset's sampler, or says why not. */
