@@ -1,6 +1,7 @@
 package dev.gatun.models.pipeline;
 
 import dev.gatun.models.adm.ClassifierGradient;
+import dev.gatun.models.diffusion.NoStepException;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -35,7 +36,7 @@ record Blame(ImagePipeline pipeline, ClassifierGradient gradient, Shape shape) {
   }
 
   /** For a sampler that found no step short enough. */
-  GenerationException adaptive(ArithmeticException e) {
+  GenerationException adaptive(NoStepException e) {
     return classifierFails()
         ? classifier()
         : new GenerationException(pipeline.name() + ": " + e.getMessage());

@@ -8,6 +8,7 @@ import dev.gatun.models.diffusion.ClassifierFreeGuidance;
 import dev.gatun.models.diffusion.ConditionalDenoiser;
 import dev.gatun.models.diffusion.Denoiser;
 import dev.gatun.models.diffusion.GuidanceScale;
+import dev.gatun.models.diffusion.NoStepException;
 import dev.gatun.models.diffusion.Noise;
 import dev.gatun.models.diffusion.Sampling;
 import dev.gatun.models.diffusion.StepListener;
@@ -73,8 +74,8 @@ final class Pass {
       var blame = new Blame(pipeline, gradient, x.shape());
       try {
         sampling.sampler().sample(seen, x, noise, backend, workspace, watched(listener, blame));
-      } catch (ArithmeticException e) {
-        throw blame.adaptive(e); // no step was short enough
+      } catch (NoStepException e) {
+        throw blame.adaptive(e);
       }
       if (!isFinite(fetch(x))) {
         throw blame.late();
@@ -109,7 +110,7 @@ final class Pass {
     }
     var none =
         pipeline.network().config().conditioning() == Conditioning.TEXT
-            ? pipeline.companions().text.encode(List.of(""))
+            ? encoded(List.of(""))
             : Tensor.of(Shape.of(1), (long) recipe.training().nullClass());
     return own.own(
         new ClassifierFreeGuidance(

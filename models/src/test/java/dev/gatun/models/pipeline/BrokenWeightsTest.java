@@ -111,6 +111,13 @@ class BrokenWeightsTest {
       var e = assertThrows(GenerationException.class, request::generate);
       assertTrue(e.getMessage().startsWith("broken.safetensors: "), e.getMessage());
     }
+    // what a listener throws is its own
+    try (var pipeline = ImagePipeline.bundled("uvit-digits")) {
+      var request = pipeline.request().sampler("dpm-solver-adaptive").count(1);
+      request.onProgress((done, _, _) -> Math.toIntExact(Long.MAX_VALUE - done));
+      var e = assertThrows(ArithmeticException.class, request::generate);
+      assertEquals("integer overflow", e.getMessage());
+    }
   }
 
   /** Sound weights, but numbers that grow beyond all others. */

@@ -182,6 +182,12 @@ class StagesTest {
       assertTrue(e.getMessage().contains("65537 characters"), e.getMessage());
       assertTrue(e.getMessage().contains("65536 or fewer"), e.getMessage());
     }
+    change(clip, Float.NaN);
+    try (var pipeline = ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip).load()) {
+      var request = pipeline.request().prompts("a cat").steps(3);
+      var e = assertThrows(GenerationException.class, request::generate);
+      assertTrue(e.getMessage().startsWith("clip-48-7: the text encoder"), e.getMessage());
+    }
     var wide = textEncoder(64, 7);
     refused(
         () -> ImagePipeline.loader(model).autoencoder(vae).textEncoder(wide).load(),
@@ -293,19 +299,26 @@ class StagesTest {
   // ------------------------------------------------------------------------------------------
   // files of one name
 
-  /** A copy of a golden file with the first number of a tensor changed. */
-  private Path changed(Path file, String key, String as) throws IOException {
+  /** A copy of a file with another first number of a tensor. */
+  private Path changed(Path file, String key, float number, String as) throws IOException {
     try (var checkpoint = Checkpoint.open(file)) {
       var tensors = new LinkedHashMap<>(GoldenFiles.tensors(checkpoint));
       var tensor = tensors.get(key);
       float[] numbers = tensor.toFloats();
-      numbers[0] += 1;
+      numbers[0] = number;
       tensors.put(key, Tensor.of(tensor.shape(), numbers));
       var copy = dir.resolve(as);
       Files.createDirectories(copy.getParent());
       SafetensorsWriter.write(copy, checkpoint.metadata(), tensors);
       return copy;
     }
+  }
+
+  /** Another number in the weights of a text encoder. */
+  private void change(Path clip, float number) throws IOException {
+    var file = clip.resolve("model.safetensors");
+    var copy = changed(file, "text_model.final_layer_norm.bias", number, "copy.safetensors");
+    Files.move(copy, file, StandardCopyOption.REPLACE_EXISTING);
   }
 
   private static Map<String, String> parameters(PipelineLoader loader) throws Exception {
@@ -324,24 +337,19 @@ class StagesTest {
     assertEquals(plain, again);
     assertTrue(plain.get("model-digest").matches("[0-9a-f]{8}-[0-9a-f]{8}"));
 
-    var otherModel = changed(model, "norm.bias", "b/nnet_ema.safetensors");
+    var otherModel = changed(model, "norm.bias", 7, "b/nnet_ema.safetensors");
     var b = parameters(ImagePipeline.loader(otherModel).autoencoder(vae).textEncoder(clip));
     assertEquals(plain.get("model"), b.get("model"));
     assertNotEquals(plain.get("model-digest"), b.get("model-digest"));
     assertEquals(plain.get("vae-digest"), b.get("vae-digest"));
 
-    var otherVae = changed(vae, "decoder.conv_out.bias", "b/vae.safetensors");
+    var otherVae = changed(vae, "decoder.conv_out.bias", 7, "b/vae.safetensors");
     var c = parameters(ImagePipeline.loader(model).autoencoder(otherVae).textEncoder(clip));
     assertEquals(plain.get("vae"), c.get("vae"));
     assertNotEquals(plain.get("vae-digest"), c.get("vae-digest"));
     assertEquals(plain.get("model-digest"), c.get("model-digest"));
 
-    var key = "text_model.final_layer_norm.bias";
-    changed(clip.resolve("model.safetensors"), key, "c/model.safetensors");
-    Files.move(
-        dir.resolve("c/model.safetensors"),
-        clip.resolve("model.safetensors"),
-        StandardCopyOption.REPLACE_EXISTING);
+    change(clip, 7);
     var d = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
     assertEquals(plain.get("text-encoder"), d.get("text-encoder"));
     assertNotEquals(plain.get("text-encoder-digest"), d.get("text-encoder-digest"));
