@@ -14,6 +14,7 @@ module dev.gatun.runtime {
 
   uses dev.gatun.runtime.BackendProvider;
 
+  // for the class path the same stands in META-INF/services
   provides dev.gatun.runtime.BackendProvider with
       dev.gatun.runtime.reference.ReferenceProvider,
       dev.gatun.runtime.cpu.CpuProvider;

@@ -67,7 +67,18 @@ final class Backends {
   }
 
   private static List<BackendProvider> of(Device.Kind kind) {
-    return Holder.PROVIDERS.stream().filter(p -> p.kind() == kind).toList();
+    return required(Holder.PROVIDERS).stream().filter(p -> p.kind() == kind).toList();
+  }
+
+  /** The reference is always there, unless somebody lost the list that names it. */
+  static List<BackendProvider> required(List<BackendProvider> found) {
+    if (found.isEmpty()) {
+      throw new UnsupportedOperationException(
+          "no backend was found, not even those of this library: a jar that was made of several"
+              + " must keep META-INF/services/"
+              + BackendProvider.class.getName());
+    }
+    return found;
   }
 
   private static void sayOnce(String line) {

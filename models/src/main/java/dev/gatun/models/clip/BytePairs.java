@@ -30,6 +30,7 @@ final class BytePairs {
   private final Map<Long, Merge> merges = new HashMap<>();
   private final int[] bytes = new int[256];
   private final int[] lastBytes = new int[256];
+  private final int checksum;
 
   /**
    * The tables.
@@ -40,6 +41,7 @@ final class BytePairs {
    */
   BytePairs(Map<String, Integer> vocabulary, List<String> pairs) {
     this.vocabulary = vocabulary;
+    checksum = 31 * vocabulary.hashCode() + pairs.hashCode();
     var seen = new HashSet<Integer>();
     for (var entry : vocabulary.entrySet()) {
       int id = entry.getValue();
@@ -143,6 +145,11 @@ final class BytePairs {
   /** The largest id. */
   int largest() {
     return vocabulary.values().stream().mapToInt(Integer::intValue).max().orElse(0);
+  }
+
+  /** Of all tokens and merges; on every machine the same. */
+  int checksum() {
+    return checksum;
   }
 
   /** The ids of a piece of text, which is not empty. */

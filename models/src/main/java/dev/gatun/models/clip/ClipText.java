@@ -5,6 +5,7 @@ import dev.gatun.models.ParameterException;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointParameters;
+import dev.gatun.models.checkpoint.Fingerprint;
 import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.JsonException;
@@ -33,10 +34,12 @@ public final class ClipText implements AutoCloseable {
 
   private final ClipTokenizer tokenizer;
   private final ClipTextEncoder encoder;
+  private final String fingerprint;
 
-  private ClipText(ClipTokenizer tokenizer, ClipTextEncoder encoder) {
+  private ClipText(ClipTokenizer tokenizer, ClipTextEncoder encoder, String fingerprint) {
     this.tokenizer = tokenizer;
     this.encoder = encoder;
+    this.fingerprint = fingerprint;
   }
 
   /**
@@ -51,15 +54,20 @@ public final class ClipText implements AutoCloseable {
     var tokenizer = ClipTokenizer.open(directory);
     try (var checkpoint = Checkpoint.open(directory)) {
       var encoder = encoder(directory, checkpoint, backend);
-      int vocab = encoder.config().vocabSize();
-      if (tokenizer.largestId() >= vocab) {
+      try {
+        int vocab = encoder.config().vocabSize();
+        if (tokenizer.largestId() >= vocab) {
+          throw new CheckpointException(
+              checkpoint.name(),
+              "has %d tokens, the tokenizer beside it gives ids up to %d; use those of one model"
+                  .formatted(vocab, tokenizer.largestId()));
+        }
+        var description = encoder.config() + " " + tokenizer.checksum();
+        return new ClipText(tokenizer, encoder, Fingerprint.of(checkpoint, description));
+      } catch (CheckpointException | RuntimeException | Error e) {
         encoder.close();
-        throw new CheckpointException(
-            checkpoint.name(),
-            "has %d tokens, the tokenizer beside it gives ids up to %d; use those of one model"
-                .formatted(vocab, tokenizer.largestId()));
+        throw e;
       }
-      return new ClipText(tokenizer, encoder);
     }
   }
 
@@ -126,6 +134,11 @@ public final class ClipText implements AutoCloseable {
   /** What the encoder is. */
   public ClipTextConfig config() {
     return encoder.config();
+  }
+
+  /** Tells its weights and its tokenizer from others; see {@link Fingerprint}. */
+  public String fingerprint() {
+    return fingerprint;
   }
 
   /**

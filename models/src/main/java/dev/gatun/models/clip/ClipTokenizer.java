@@ -62,6 +62,11 @@ public final class ClipTokenizer {
     return pairs.largest();
   }
 
+  /** Of its tables; on every machine the same. */
+  int checksum() {
+    return pairs.checksum();
+  }
+
   /**
    * The ids of a prompt.
    *
@@ -73,11 +78,7 @@ public final class ClipTokenizer {
       throw new IllegalArgumentException(
           "a prompt of " + length + " tokens does not exist: its start and its end are two");
     }
-    if (prompt.length() > MAX_PROMPT) {
-      throw new IllegalArgumentException(
-          "the prompt has %d characters, of which the encoder reads %d tokens at most; expected %d or fewer"
-              .formatted(prompt.length(), length - 2, MAX_PROMPT));
-    }
+    requireReadable(prompt);
     var ids = new long[length];
     Arrays.fill(ids, end);
     ids[0] = start;
@@ -91,6 +92,19 @@ public final class ClipTokenizer {
       }
     }
     return ids;
+  }
+
+  /**
+   * Requires that a prompt is not too long to be encoded.
+   *
+   * @throws IllegalArgumentException if it has more than 65536 characters
+   */
+  public static void requireReadable(String prompt) {
+    if (prompt.length() > MAX_PROMPT) {
+      throw new IllegalArgumentException(
+          "the prompt has %d characters, of which an encoder reads only the first tokens; expected %d or fewer"
+              .formatted(prompt.length(), MAX_PROMPT));
+    }
   }
 
   private int[] piece(String piece) {

@@ -57,7 +57,7 @@ final class StepError {
     }
     if (!Double.isFinite(largest)) {
       // no step length would do, so there would be no end
-      throw new ArithmeticException(
+      throw new NoStepException(
           "the error of an adaptive step is "
               + largest
               + ": the network gave no numbers, or far too large ones; choose another sampler");

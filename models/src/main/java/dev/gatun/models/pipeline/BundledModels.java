@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /** The small trained models that come with Gatun, so that a first picture needs no download. */
@@ -48,6 +49,7 @@ public final class BundledModels {
    * @throws CheckpointException if there is none of that name
    */
   public static Bundled open(String name) throws CheckpointException {
+    Objects.requireNonNull(name, "name");
     if (!all().contains(name)) {
       throw new CheckpointException(
           name,

@@ -9,15 +9,23 @@ import java.util.stream.Stream;
 
 /** The other models that a pipeline works with; each may be missing. Filled while it is loaded. */
 final class Companions implements AutoCloseable {
-  private final SequencedMap<String, String> names = new LinkedHashMap<>();
+  /**
+   * The file of a part.
+   *
+   * @param name of the file
+   * @param fingerprint of what it holds
+   */
+  record Source(String name, String fingerprint) {}
+
+  private final SequencedMap<String, Source> sources = new LinkedHashMap<>();
   AutoencoderKL autoencoder;
   ClipText text;
   AdmClassifier classifier;
   ImagePipeline upsampler;
 
   /** Notes which file was loaded for a part, by the name of the command line's option. */
-  void name(String part, String file) {
-    names.put(part, file);
+  void note(String part, String file, String fingerprint) {
+    sources.put(part, new Source(file, fingerprint));
   }
 
   /** Pixels along the side of what the network counts in. */
@@ -26,8 +34,8 @@ final class Companions implements AutoCloseable {
   }
 
   /** The files by part. */
-  SequencedMap<String, String> names() {
-    return names;
+  SequencedMap<String, Source> sources() {
+    return sources;
   }
 
   @Override

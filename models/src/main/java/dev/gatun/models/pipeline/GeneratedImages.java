@@ -4,6 +4,7 @@ import java.awt.image.BufferedImage;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.zip.CRC32;
 
@@ -28,6 +29,35 @@ public record GeneratedImages(
     long[] labels,
     Rounding rounding,
     SequencedMap<String, String> parameters) {
+
+  /**
+   * Checks that all goes together; the arrays are taken as they are, not copied.
+   *
+   * @throws IllegalArgumentException if a size is below 1, or if there are not as many samples as
+   *     the sizes say, or labels but not one for each picture
+   */
+  public GeneratedImages {
+    Objects.requireNonNull(samples, "samples");
+    Objects.requireNonNull(labels, "labels");
+    Objects.requireNonNull(rounding, "rounding");
+    Objects.requireNonNull(parameters, "parameters");
+    if (count < 1 || height < 1 || width < 1 || channels < 1) {
+      throw new IllegalArgumentException(
+          "%d pictures of %d×%d pixels with %d channels: expected numbers from 1"
+              .formatted(count, width, height, channels));
+    }
+    // divided, since the product may be larger than any number
+    long pixels = (long) height * width;
+    if (samples.length / pixels / channels != count || samples.length % (pixels * channels) != 0) {
+      throw new IllegalArgumentException(
+          "%d samples for %d pictures of %d×%d pixels with %d channels: expected one for each channel of each pixel"
+              .formatted(samples.length, count, width, height, channels));
+    }
+    if (labels.length != 0 && labels.length != count) {
+      throw new IllegalArgumentException(
+          labels.length + " labels for " + count + " pictures: expected one for each, or none");
+    }
+  }
 
   /** Space between the pictures of a grid, in pixels. */
   private static final int PADDING = 2;

@@ -12,7 +12,10 @@ import dev.gatun.runtime.random.TorchRandom;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * One request at work: cuts it into batches, and takes each from noise to pixels.
@@ -22,9 +25,6 @@ import java.util.List;
  * </pre>
  */
 final class Generation {
-  /** The most numbers that the pictures of a request may have together: what an array holds. */
-  private static final int MAX_NUMBERS = Integer.MAX_VALUE - 8;
-
   private final ImagePipeline pipeline;
   private final ImageRequest request;
   private final Backend backend;
@@ -36,23 +36,20 @@ final class Generation {
 
   private final ImageRequest second;
 
-  /** Images {@code first … first + count - 1}, computed together, as one of several batches. */
-  private record Batch(int first, int count, int number, int batches) {
-    Batch of(int place, int all) {
-      return new Batch(first, count, place, all);
-    }
-  }
+  /** What would make the pictures again. */
+  private final SequencedMap<String, String> parameters;
+
+  private Progress progress;
 
   /**
-   * One of the two stages of a batch, as progress counts it.
+   * One of the stages of a batch.
    *
+   * @param number 0 for the first
    * @param maker what makes its pictures
    * @param pass what it does
    * @param size height and width of its pictures
-   * @param before steps of the stage before it
-   * @param after steps of the stage after it
    */
-  private record Stage(ImagePipeline maker, Pass pass, int size, int before, int after) {}
+  private record Stage(int number, ImagePipeline maker, Pass pass, int size) {}
 
   Generation(ImagePipeline pipeline, ImageRequest request) {
     this.pipeline = pipeline;
@@ -63,6 +60,7 @@ final class Generation {
     shared = shared();
     upsampler = pipeline.companions().upsampler;
     second = upsampler == null ? null : request.toEnlarge(upsampler);
+    parameters = Collections.unmodifiableSequencedMap(request.parameters());
   }
 
   /** One generator for all batches, or null where each image has its own. */
@@ -85,12 +83,12 @@ final class Generation {
     int count = request.pictures();
     int side = pipeline.size();
     long image = (long) side * side * pipeline.pictureChannels();
-    if (count > MAX_NUMBERS / image) {
+    if (count > Batch.MAX_NUMBERS / image) {
       throw new IllegalArgumentException(
           "count is "
               + count
               + ", expected at most "
-              + MAX_NUMBERS / image
+              + Batch.MAX_NUMBERS / image
               + " pictures of this size in one request");
     }
     float[] samples = new float[(int) (count * image)];
@@ -120,59 +118,49 @@ final class Generation {
         samples,
         labels,
         maker.model().recipe().sampling().rounding(),
-        request.parameters());
+        parameters);
   }
 
   /** Makes the pictures that a sink wants, and returns how many these were. */
   int each(ImageSink sink) throws InterruptedException, IOException {
-    var batches = batches(sink);
-    int made = 0;
-    for (int b = 0; b < batches.size(); b++) {
-      var batch = batches.get(b).of(b, batches.size());
-      var images = make(batch);
-      for (int i = 0; i < batch.count; i++) {
-        sink.accept(batch.first + i, images.one(i));
+    try (var _ = pipeline.ownership().take()) {
+      var wanted = new BitSet();
+      for (int i = 0; i < request.pictures(); i++) {
+        wanted.set(i, sink.wants(i));
       }
-      made += batch.count;
-    }
-    return made;
-  }
-
-  /** Runs of wanted pictures, none longer than a batch. */
-  private List<Batch> batches(ImageSink sink) {
-    var batches = new ArrayList<Batch>();
-    int most = request.batch();
-    int count = 0;
-    for (int i = 0; i < request.pictures(); i++) {
-      // noise that all pictures share must be drawn for all of them
-      count = shared != null || sink.wants(i) ? count + 1 : 0;
-      boolean more =
-          i + 1 < request.pictures() && count < most && (shared != null || sink.wants(i + 1));
-      if (count > 0 && !more) {
-        batches.add(new Batch(i + 1 - count, count, 0, 0));
-        count = 0;
+      var batches = Batch.of(request, wanted);
+      progress =
+          upsampler == null
+              ? new Progress(batches.size(), request.steps())
+              : new Progress(batches.size(), request.steps(), second.steps());
+      for (var batch : batches) {
+        var images = make(batch);
+        for (int i = 0; i < batch.count(); i++) {
+          if (wanted.get(batch.first() + i)) {
+            sink.accept(batch.first() + i, images.one(i));
+          }
+        }
       }
+      return wanted.cardinality();
     }
-    return batches;
   }
 
   private GeneratedImages make(Batch batch) throws InterruptedException {
     int side = pipeline.network().config().inputSize();
-    long[] labels = new long[batch.count];
+    long[] labels = new long[batch.count()];
     var prompts = new ArrayList<String>();
-    for (int i = 0; i < batch.count; i++) {
-      labels[i] = request.label(batch.first + i);
-      prompts.add(request.prompt(batch.first + i));
+    for (int i = 0; i < batch.count(); i++) {
+      labels[i] = request.label(batch.first() + i);
+      prompts.add(request.prompt(batch.first() + i));
     }
-    var noise = shared != null ? shared : Noise.perImage(request.seed, batch.first, backend);
+    var noise = shared != null ? shared : Noise.perImage(request.seed, batch.first(), backend);
     var shown = pipeline.classCount() == 0 ? new long[0] : labels;
-    int after = upsampler == null ? 0 : second.steps();
-    var stage = new Stage(pipeline, pass, pipeline.firstSize(), 0, after);
+    var stage = new Stage(0, pipeline, pass, pipeline.firstSize());
     try (var x =
-        backend.allocate(DType.F32, Shape.of(batch.count, side, side, pipeline.channels()))) {
+        backend.allocate(DType.F32, Shape.of(batch.count(), side, side, pipeline.channels()))) {
       noise.begin(x);
-      pass.sample(x, noise, labels, prompts, batch.first, steps(stage, shown, batch));
-      var images = images(batch.count, stage.size, pass.pixels(x), shown, pipeline);
+      pass.sample(x, noise, labels, prompts, batch.first(), steps(stage, shown));
+      var images = images(batch.count(), stage.size, pass.finished(x), shown, pipeline);
       return upsampler == null ? images : enlarged(images, labels, batch);
     }
   }
@@ -182,27 +170,24 @@ final class Generation {
       throws InterruptedException {
     var enlarging = new Pass(upsampler, second.lowResolution(images));
     int side = upsampler.network().config().inputSize();
-    var stage = new Stage(upsampler, enlarging, side, request.steps(), 0);
-    var noise = Noise.perImage(request.seed ^ SECOND_STAGE, batch.first, backend);
+    var stage = new Stage(1, upsampler, enlarging, side);
+    var noise = Noise.perImage(request.seed ^ SECOND_STAGE, batch.first(), backend);
     try (var x =
-        backend.allocate(DType.F32, Shape.of(batch.count, side, side, upsampler.channels()))) {
+        backend.allocate(DType.F32, Shape.of(batch.count(), side, side, upsampler.channels()))) {
       noise.begin(x);
-      var listener = steps(stage, images.labels(), batch);
-      enlarging.sample(x, noise, labels, List.of(), 0, listener);
-      return images(batch.count, side, enlarging.pixels(x), images.labels(), upsampler);
+      enlarging.sample(x, noise, labels, List.of(), 0, steps(stage, images.labels()));
+      return images(batch.count(), side, enlarging.finished(x), images.labels(), upsampler);
     }
   }
 
   /** Keeps the noise of the second stage apart from that of the first. */
   private static final long SECOND_STAGE = 0x5DEECE66DL;
 
-  private StepListener steps(Stage stage, long[] labels, Batch batch) {
+  private StepListener steps(Stage stage, long[] labels) {
+    progress.begin(stage.number);
     var event = new StepEvent();
     event.begin();
     return (done, steps, x0) -> {
-      if (done == 1) {
-        stage.pass.requireFinite(x0);
-      }
       event.end(); // an event that is used again would keep the duration of its first use
       if (event.shouldCommit()) {
         event.step = done;
@@ -211,11 +196,11 @@ final class Generation {
         event.commit();
       }
       event.begin();
+      progress.step(done, steps);
       if (request.listener != null) {
-        int each = stage.before + steps + stage.after;
         request.listener.progress(
-            batch.number * each + stage.before + done,
-            batch.batches * each,
+            progress.done(),
+            progress.total(),
             () -> images(x0.dim(0), stage.size, stage.pass.pixels(x0), labels, stage.maker));
       }
     };

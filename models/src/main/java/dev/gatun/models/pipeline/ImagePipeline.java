@@ -11,6 +11,7 @@ import dev.gatun.runtime.Workspace;
 import java.nio.file.Path;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * A model that makes pictures, from file to pixels:
@@ -22,8 +23,9 @@ import java.util.List;
  * }
  * }
  *
- * <p>One picture request at a time: a pipeline computes with one backend, which serves one caller.
- * Memory of the intermediates is kept from request to request.
+ * <p>One thread at a time: a pipeline computes with one backend, which serves one caller, and a
+ * request of another thread in the meantime is refused. Memory of the intermediates is kept from
+ * request to request.
  */
 public final class ImagePipeline implements AutoCloseable {
   // With more rows the intermediates leave the second-level cache: dit-fruit's largest product ran
@@ -34,23 +36,28 @@ public final class ImagePipeline implements AutoCloseable {
   static final int COLOURS = 3;
 
   private final String name;
+  private final String fingerprint;
   private final ModelFile model;
   private final DiffusionNetwork network;
   private final Companions companions;
   private final Backend backend;
   private final Workspace workspace;
 
+  private final Ownership ownership = new Ownership();
+
   /** What is closed with the pipeline, the last first. */
   private final Deque<AutoCloseable> owned;
 
   ImagePipeline(
       String name,
+      String fingerprint,
       ModelFile model,
       DiffusionNetwork network,
       Companions companions,
       Backend backend,
       Deque<AutoCloseable> owned) {
     this.name = name;
+    this.fingerprint = fingerprint;
     this.model = model;
     this.network = network;
     this.companions = companions;
@@ -80,11 +87,13 @@ public final class ImagePipeline implements AutoCloseable {
 
   /** Loads a checkpoint, or the one in a folder, with settings. */
   public static PipelineLoader loader(Path file) {
+    Objects.requireNonNull(file, "file");
     return new PipelineLoader(null, file);
   }
 
   /** Loads a model that comes with Gatun, with settings. */
   public static PipelineLoader bundledLoader(String name) {
+    Objects.requireNonNull(name, "name");
     return new PipelineLoader(name, null);
   }
 
@@ -96,6 +105,8 @@ public final class ImagePipeline implements AutoCloseable {
    */
   public static ImagePipeline load(Checkpoint checkpoint, ModelFile model, Backend backend)
       throws CheckpointException {
+    Objects.requireNonNull(checkpoint, "checkpoint");
+    Objects.requireNonNull(model, "model");
     return new PipelineLoader(checkpoint.name(), null).backend(backend).load(checkpoint, model);
   }
 
@@ -153,6 +164,18 @@ public final class ImagePipeline implements AutoCloseable {
     return name;
   }
 
+  /** Tells the model's file from others of its name, and what it was taken for. */
+  String fingerprint() {
+    return fingerprint;
+  }
+
+  /** The same of all files. */
+  String fingerprints() {
+    var all = new StringBuilder(fingerprint);
+    companions.sources().values().forEach(source -> all.append('+').append(source.fingerprint()));
+    return all.toString();
+  }
+
   DiffusionNetwork network() {
     return network;
   }
@@ -163,6 +186,11 @@ public final class ImagePipeline implements AutoCloseable {
 
   Workspace workspace() {
     return workspace;
+  }
+
+  /** Who computes with it. */
+  Ownership ownership() {
+    return ownership;
   }
 
   /** Channels of what the sampler works on. */
@@ -196,6 +224,26 @@ public final class ImagePipeline implements AutoCloseable {
               + images.channels()
               + " channels, expected "
               + channels());
+    }
+    if (images.height() != images.width() || images.width() >= size()) {
+      throw new IllegalArgumentException(
+          "the pictures to be enlarged have %d×%d pixels, expected square ones of fewer than %d"
+              .formatted(images.width(), images.height(), size()));
+    }
+    for (long label : images.labels()) {
+      if (classCount() > 0 && (label < 0 || label >= classCount())) {
+        throw new IllegalArgumentException(
+            "a picture to be enlarged is of class "
+                + label
+                + ", this model knows 0 to "
+                + (classCount() - 1));
+      }
+    }
+    for (float sample : images.samples()) {
+      if (!Float.isFinite(sample)) {
+        throw new IllegalArgumentException(
+            "the pictures to be enlarged hold " + sample + ", expected numbers of about -1 to 1");
+      }
     }
   }
 

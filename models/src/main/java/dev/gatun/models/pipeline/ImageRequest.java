@@ -1,5 +1,6 @@
 package dev.gatun.models.pipeline;
 
+import dev.gatun.models.clip.ClipTokenizer;
 import dev.gatun.models.diffusion.Churn;
 import dev.gatun.models.diffusion.Respacing;
 import dev.gatun.models.diffusion.SamplerSettings;
@@ -10,11 +11,10 @@ import dev.gatun.models.diffusion.Spacing;
 import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.SequencedMap;
+import java.util.stream.IntStream;
 
 /**
  * What pictures to make: begins with the defaults of the model, is changed by its methods, ends
@@ -35,8 +35,8 @@ public final class ImageRequest {
 
   private final ImagePipeline pipeline;
   final ModelFile model;
-  private final List<Integer> classes = new ArrayList<>();
-  private final List<String> prompts = new ArrayList<>();
+  private List<Integer> classes = List.of();
+  private List<String> prompts = List.of();
   private int count;
   long seed;
   Rng rng = Rng.IMAGE;
@@ -71,60 +71,52 @@ public final class ImageRequest {
     correction = X0Correction.clip(defaults.clip());
   }
 
-  /** The classes to draw, by label; with more pictures than classes they are taken in turn. */
+  /**
+   * The classes to draw, by label, instead of those of an earlier call; with more pictures than
+   * classes they are taken in turn, and with none all classes are.
+   */
   public ImageRequest classes(int... labels) {
-    int most = pipeline.classCount();
-    if (most == 0 && labels.length > 0) {
-      throw new IllegalArgumentException(
-          "class " + labels[0] + ": this model knows no classes; leave them out");
-    }
-    for (int label : labels) {
-      if (label < 0 || label >= most) {
-        throw new IllegalArgumentException(
-            "class " + label + " is not one of 0 to " + (most - 1) + named());
-      }
-      classes.add(label);
-    }
+    Objects.requireNonNull(labels, "labels");
+    var names = names();
+    classes = IntStream.of(labels).map(names::label).boxed().toList();
     return this;
   }
 
-  /** The classes to draw, by name or number; upper and lower case do not matter. */
-  public ImageRequest classes(String... names) {
-    for (var name : names) {
-      int label = indexOf(name.strip());
-      if (label < 0) {
-        throw new IllegalArgumentException("there is no class '" + name.strip() + "'" + named());
-      }
-      classes(label);
-    }
+  /**
+   * The classes to draw, by name or number, instead of those of an earlier call; upper and lower
+   * case do not matter.
+   */
+  public ImageRequest classes(String... texts) {
+    var names = names();
+    classes = listed("classes", texts).stream().map(names::label).toList();
     return this;
   }
 
-  private int indexOf(String name) {
-    for (int i = 0; i < model.classes().size(); i++) {
-      if (model.classes().get(i).toLowerCase(Locale.ROOT).equals(name.toLowerCase(Locale.ROOT))) {
-        return i;
-      }
-    }
-    return name.matches("[0-9]{1,9}") ? Integer.parseInt(name) : -1;
+  private ClassNames names() {
+    return new ClassNames(pipeline.classCount(), model.classes());
   }
 
-  private String named() {
-    if (model.classes().isEmpty()) {
-      return "; this model's classes have no names, give numbers from 0 to "
-          + (pipeline.classCount() - 1);
-    }
-    return "; there are " + String.join(", ", model.classes());
-  }
-
-  /** The texts to draw; with more pictures than texts they are taken in turn. */
+  /**
+   * The texts to draw, instead of those of an earlier call; with more pictures than texts they are
+   * taken in turn.
+   */
   public ImageRequest prompts(String... texts) {
-    if (texts.length > 0 && !pipeline.takesText()) {
+    var list = listed("prompts", texts);
+    if (!list.isEmpty() && !pipeline.takesText()) {
       throw new IllegalArgumentException(
           "a prompt needs a model that was trained with texts, which this one was not; give a class or nothing");
     }
-    prompts.addAll(List.of(texts));
+    list.forEach(ClipTokenizer::requireReadable);
+    prompts = list;
     return this;
+  }
+
+  private static List<String> listed(String name, String... texts) {
+    Objects.requireNonNull(texts, name);
+    for (var text : texts) {
+      Objects.requireNonNull(text, name);
+    }
+    return List.of(texts);
   }
 
   /**
@@ -144,7 +136,7 @@ public final class ImageRequest {
 
   /** Where the noise comes from. */
   public ImageRequest rng(Rng value) {
-    rng = value;
+    rng = Objects.requireNonNull(value, "rng");
     return this;
   }
 
@@ -153,7 +145,7 @@ public final class ImageRequest {
    * the others of {@link Samplers#names} but {@code ddim-reverse}, which goes the other way.
    */
   public ImageRequest sampler(String name) {
-    var entry = Samplers.entry(name);
+    var entry = Samplers.entry(Objects.requireNonNull(name, "sampler"));
     if (entry.name().equals("ddim-reverse")) {
       throw new IllegalArgumentException(
           "ddim-reverse makes noise of pictures, not pictures of noise; choose ddim or another one");
@@ -178,7 +170,7 @@ public final class ImageRequest {
    * @throws IllegalArgumentException if it is none, or asks for more than there is
    */
   public ImageRequest respacing(String text) {
-    var kept = Respacing.parse(text);
+    var kept = Respacing.parse(Objects.requireNonNull(text, "respacing"));
     int steps = kept.timesteps(model.recipe().training().steps()).length;
     settings = settings.withSteps(steps).with(kept);
     stepsAsked = true;
@@ -215,13 +207,13 @@ public final class ImageRequest {
 
   /** How DPM-Solver spreads its steps. */
   public ImageRequest spacing(Spacing value) {
-    settings = settings.with(value);
+    settings = settings.with(Objects.requireNonNull(value, "spacing"));
     return this;
   }
 
   /** How the samplers of sigma space spread theirs. */
   public ImageRequest levels(Levels value) {
-    settings = settings.with(value);
+    settings = settings.with(Objects.requireNonNull(value, "levels"));
     return this;
   }
 
@@ -292,20 +284,13 @@ public final class ImageRequest {
   }
 
   /**
-   * The pictures that a model which enlarges is to enlarge; each is made once, with its own class
-   * where it has one and none is asked for.
+   * The pictures that a model which enlarges is to enlarge, each with its own class where it has
+   * one and none is asked for. If nothing is said of the count, each is made once; with more
+   * pictures than these they are taken in turn, each time with other noise, and with fewer the
+   * first.
    */
   public ImageRequest lowResolution(GeneratedImages images) {
-    pipeline.requireLowResolution(images);
-    for (long label : images.labels()) {
-      if (pipeline.classCount() > 0 && (label < 0 || label >= pipeline.classCount())) {
-        throw new IllegalArgumentException(
-            "a picture to be enlarged is of class "
-                + label
-                + ", this model knows 0 to "
-                + (pipeline.classCount() - 1));
-      }
-    }
+    pipeline.requireLowResolution(Objects.requireNonNull(images, "images"));
     lowResolution = images;
     return this;
   }
@@ -315,11 +300,11 @@ public final class ImageRequest {
    * Rng#IMAGE}.
    */
   public ImageRequest batch(int pictures) {
-    batch = within("batch", pictures, 1, 1 << 12);
+    batch = within("batch", pictures, 1, Batch.MOST);
     return this;
   }
 
-  /** Somebody to tell about the progress. */
+  /** Somebody to tell about the progress; null for nobody. */
   public ImageRequest onProgress(ProgressListener value) {
     listener = value;
     return this;
@@ -419,8 +404,10 @@ public final class ImageRequest {
     }
     if (pipeline.enlarges() && lowResolution == null) {
       throw new IllegalArgumentException(
-          "this model enlarges pictures: give it some with --low-res and a .npz file");
+          "this model enlarges pictures: give it some with --low-res FILE.npz, in Java"
+              + " lowResolution(images)");
     }
+    Batch.requireFits(pipeline, this);
     return this;
   }
 
@@ -462,7 +449,9 @@ public final class ImageRequest {
    * Makes the pictures.
    *
    * @throws InterruptedException if the thread is interrupted, at the next step
-   * @throws GenerationException if the network gives something that is no number
+   * @throws GenerationException if what comes out are no numbers; the message names the file that
+   *     is to blame
+   * @throws IllegalStateException if the pipeline computes for another thread
    */
   public GeneratedImages generate() throws InterruptedException {
     return new Generation(pipeline, this).all();
@@ -474,8 +463,11 @@ public final class ImageRequest {
    * @return how many were made: those that the sink wanted
    * @throws InterruptedException if the thread is interrupted, at the next step
    * @throws IOException of the sink
+   * @throws GenerationException if what comes out are no numbers; the message names the file that
+   *     is to blame
+   * @throws IllegalStateException if the pipeline computes for another thread
    */
   public int generate(ImageSink sink) throws InterruptedException, IOException {
-    return new Generation(pipeline, this).each(sink);
+    return new Generation(pipeline, this).each(Objects.requireNonNull(sink, "sink"));
   }
 }

@@ -11,7 +11,8 @@ public interface ImageSink {
   /**
    * Whether a picture is still to be made; asked for each before the work begins. Under {@link
    * Rng#IMAGE} a picture depends on the seed and its number alone, so that a request can be taken
-   * up where it was left.
+   * up where it was left; where one generator draws for all, the pictures before a wanted one are
+   * computed, but not handed over.
    *
    * @param index number of the picture, from 0
    */

@@ -8,6 +8,7 @@ import dev.gatun.models.diffusion.ClassifierFreeGuidance;
 import dev.gatun.models.diffusion.ConditionalDenoiser;
 import dev.gatun.models.diffusion.Denoiser;
 import dev.gatun.models.diffusion.GuidanceScale;
+import dev.gatun.models.diffusion.NoStepException;
 import dev.gatun.models.diffusion.Noise;
 import dev.gatun.models.diffusion.Sampling;
 import dev.gatun.models.diffusion.StepListener;
@@ -41,11 +42,14 @@ final class Pass {
   /**
    * Samples in place.
    *
+   * <p>Weights that hold NaN or infinity load without complaint; here is where they show.
+   *
    * @param x {@code [N, H, W, C]}, noise
    * @param labels of the images; not looked at by a model without classes
    * @param prompts of the images; not looked at by a model without texts
    * @param first number of the first image
    * @param listener told after each step; or null
+   * @throws GenerationException if what comes out are no numbers
    */
   void sample(
       Tensor x, Noise noise, long[] labels, List<String> prompts, int first, StepListener listener)
@@ -58,17 +62,37 @@ final class Pass {
       }
       var conditional = own.own(new NetworkDenoiser(network, workspace, 2 * n));
       var denoiser = conditioned(conditional, labels, prompts, own);
+      ClassifierGradient gradient = null;
       if (pipeline.guidance() == Guidance.CLASSIFIER && request.guidance() != 0) {
         var classifier = pipeline.companions().classifier;
         try (var classes = Tensor.of(Shape.of(n), labels)) {
-          denoiser =
-              denoiser.guidedBy(
-                  own.own(new ClassifierGradient(classifier, classes, request.guidance())));
+          gradient = own.own(new ClassifierGradient(classifier, classes, request.guidance()));
         }
+        denoiser = denoiser.guidedBy(gradient);
       }
       var seen = sampling.denoiser(denoiser, x.dim(3), backend, workspace);
-      sampling.sampler().sample(seen, x, noise, backend, workspace, listener);
+      var blame = new Blame(pipeline, gradient, x.shape());
+      try {
+        sampling.sampler().sample(seen, x, noise, backend, workspace, watched(listener, blame));
+      } catch (NoStepException e) {
+        throw blame.adaptive(e);
+      }
+      if (!isFinite(fetch(x))) {
+        throw blame.late();
+      }
     }
+  }
+
+  /** What the classifier does in the first step shows in the second. */
+  private StepListener watched(StepListener listener, Blame blame) {
+    return (done, steps, x0) -> {
+      if (done <= 2 && !isFinite(fetch(x0))) {
+        throw done == 1 ? blame.first() : blame.late();
+      }
+      if (listener != null) {
+        listener.step(done, steps, x0);
+      }
+    };
   }
 
   /** The network with what the images are to show settled, guided where it is. */
@@ -79,18 +103,27 @@ final class Pass {
         switch (pipeline.network().config().conditioning()) {
           case NONE -> null;
           case LABEL -> own.own(onDevice(Tensor.of(Shape.of(labels.length), labels)));
-          case TEXT -> own.own(pipeline.companions().text.encode(prompts));
+          case TEXT -> own.own(encoded(prompts));
         };
     if (!guided) {
       return network.given(condition);
     }
     var none =
         pipeline.network().config().conditioning() == Conditioning.TEXT
-            ? pipeline.companions().text.encode(List.of(""))
+            ? encoded(List.of(""))
             : Tensor.of(Shape.of(1), (long) recipe.training().nullClass());
     return own.own(
         new ClassifierFreeGuidance(
             network, condition, own.own(none), scale(), guidedChannels(), backend, workspace));
+  }
+
+  private Tensor encoded(List<String> prompts) {
+    var condition = pipeline.companions().text.encode(prompts);
+    if (!isFinite(fetch(condition))) {
+      condition.close();
+      throw Blame.of(pipeline, "text-encoder", "the text encoder gave no numbers");
+    }
+    return condition;
   }
 
   private GuidanceScale scale() {
@@ -130,6 +163,15 @@ final class Pass {
     return onDevice(host);
   }
 
+  /** The pixels of finished images, which must be numbers. */
+  float[] finished(Tensor x) {
+    float[] pixels = pixels(x);
+    if (!isFinite(pixels)) {
+      throw Blame.of(pipeline, "vae", "the autoencoder made no numbers of sound latents");
+    }
+    return pixels;
+  }
+
   /** The pixels of images, or of the pictures that latents decode to, {@code [N, H, W, C]}. */
   float[] pixels(Tensor x) {
     if (!recipe.training().latent()) {
@@ -144,17 +186,13 @@ final class Pass {
     }
   }
 
-  /** Weights that hold NaN or infinity load without complaint; this is where they show. */
-  void requireFinite(Tensor x0) {
-    for (float value : fetch(x0)) {
+  private static boolean isFinite(float[] values) {
+    for (float value : values) {
       if (!Float.isFinite(value)) {
-        throw new GenerationException(
-            pipeline.name()
-                + ": the network gave "
-                + value
-                + " in the first step; its weights hold NaN or infinity, get the file anew");
+        return false;
       }
     }
+    return true;
   }
 
   private float[] fetch(Tensor from) {

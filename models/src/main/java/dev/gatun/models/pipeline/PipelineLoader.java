@@ -8,6 +8,7 @@ import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointFolder;
+import dev.gatun.models.checkpoint.Fingerprint;
 import dev.gatun.models.clip.ClipText;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import dev.gatun.models.uvit.UViTConfig;
@@ -18,6 +19,7 @@ import dev.gatun.runtime.Device;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Objects;
 
 /**
  * Loads a model that makes pictures, with the other models that it needs: an autoencoder for one
@@ -48,37 +50,37 @@ public final class PipelineLoader {
 
   /** The published checkpoint that this is, where files are alike: see {@link Preset}. */
   public PipelineLoader preset(String name) {
-    preset = name;
+    preset = Objects.requireNonNull(name, "preset");
     return this;
   }
 
   /** A JSON file that says what the network is. */
   public PipelineLoader description(Path file) {
-    description = file;
+    description = Objects.requireNonNull(file, "description");
     return this;
   }
 
   /** The KL autoencoder that turns latents into pixels: file or folder. */
   public PipelineLoader autoencoder(Path file) {
-    autoencoder = file;
+    autoencoder = Objects.requireNonNull(file, "autoencoder");
     return this;
   }
 
   /** The folder of the CLIP text encoder: its checkpoint and the files of its tokenizer. */
   public PipelineLoader textEncoder(Path folder) {
-    textEncoder = folder;
+    textEncoder = Objects.requireNonNull(folder, "textEncoder");
     return this;
   }
 
   /** The classifier that guides. */
   public PipelineLoader classifier(Path file) {
-    classifier = file;
+    classifier = Objects.requireNonNull(file, "classifier");
     return this;
   }
 
   /** The model that enlarges what this one makes. */
   public PipelineLoader upsampler(Path file) {
-    upsampler = file;
+    upsampler = Objects.requireNonNull(file, "upsampler");
     return this;
   }
 
@@ -97,7 +99,7 @@ public final class PipelineLoader {
 
   /** What to compute with; it stays the caller's to close, after the pipeline. */
   public PipelineLoader backend(Backend value) {
-    backend = value;
+    backend = Objects.requireNonNull(value, "backend");
     return this;
   }
 
@@ -143,11 +145,23 @@ public final class PipelineLoader {
       loadUpsampler(companions, model, file, pixels, device);
       var network = (DiffusionNetwork) model.load(checkpoint, device);
       owned.push(network);
-      return new ImagePipeline(file, model, network, companions, device, owned);
+      var fingerprint = fingerprint(checkpoint, model);
+      return new ImagePipeline(file, fingerprint, model, network, companions, device, owned);
     } catch (CheckpointException | RuntimeException | Error e) {
       ImagePipeline.closeAll(owned);
       throw e;
     }
+  }
+
+  /** Of a file and all that it was taken for: the same weights draw other pictures otherwise. */
+  private static String fingerprint(Checkpoint checkpoint, ModelFile model)
+      throws CheckpointException {
+    var recipe = model.recipe();
+    var description = new StringBuilder(model.config().toString());
+    if (recipe != null) {
+      description.append(' ').append(recipe.training()).append(' ').append(recipe.sampling());
+    }
+    return Fingerprint.of(checkpoint, description.toString());
   }
 
   /** The model for the size that was asked for. */
@@ -206,7 +220,7 @@ public final class PipelineLoader {
                 .formatted(config.embedDim(), file, model.images().inChannels()));
       }
       companions.autoencoder = (AutoencoderKL) recognised.load(checkpoint, device);
-      companions.name("vae", checkpoint.name());
+      companions.note("vae", checkpoint.name(), fingerprint(checkpoint, recognised));
     }
   }
 
@@ -238,7 +252,7 @@ public final class PipelineLoader {
               .formatted(
                   text.positions(), text.hiddenSize(), file, uvit.clipTokens(), uvit.clipDim()));
     }
-    companions.name("text-encoder", found.getFileName().toString());
+    companions.note("text-encoder", found.getFileName().toString(), companions.text.fingerprint());
   }
 
   private void loadUpsampler(
@@ -250,7 +264,7 @@ public final class PipelineLoader {
     var second = new PipelineLoader(null, upsampler).backend(device).load();
     companions.upsampler = second;
     second.requireEnlarges(pixels);
-    companions.name("upsampler", second.name());
+    companions.note("upsampler", second.name(), second.fingerprints());
     boolean latent = model.recipe().training().latent();
     int channels = latent ? ImagePipeline.COLOURS : model.images().inChannels();
     if (second.channels() != channels) {
@@ -343,7 +357,7 @@ public final class PipelineLoader {
     }
     requireGuidable(checkpoint.name(), config, model);
     companions.classifier = (AdmClassifier) recognised.load(checkpoint, device);
-    companions.name("classifier", checkpoint.name());
+    companions.note("classifier", checkpoint.name(), fingerprint(checkpoint, recognised));
   }
 
   /** What a classifier sees is what the sampler works on, and the times that it is told. */

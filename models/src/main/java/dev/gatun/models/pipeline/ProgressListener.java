@@ -6,8 +6,9 @@ public interface ProgressListener {
   /**
    * A step is done.
    *
-   * @param done how many steps are done, over all batches, from 1
-   * @param total how many there are
+   * @param done how many steps are done, over all batches: 1 more than in the call before
+   * @param total how many there are, never less than are done; an estimate, which may rise and
+   *     fall, where a sampler chooses its own steps
    * @param preview the pictures of the present batch as the network sees them now; valid during the
    *     call only
    */

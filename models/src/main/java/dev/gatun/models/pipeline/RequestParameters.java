@@ -1,14 +1,21 @@
 package dev.gatun.models.pipeline;
 
 import dev.gatun.models.diffusion.X0Correction;
+import dev.gatun.models.json.Json;
+import dev.gatun.models.json.Json.JsonArray;
+import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.pipeline.SamplingDefaults.Guidance;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.SequencedMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /** What would make the pictures of a request again, by the names of the command line. */
 final class RequestParameters {
+  private static final Pattern LINE_ENDS = Pattern.compile("[\\u0085\\u2028\\u2029]");
+
   private RequestParameters() {}
 
   static SequencedMap<String, String> of(ImagePipeline pipeline, ImageRequest request) {
@@ -20,7 +27,7 @@ final class RequestParameters {
       parameters.put("classes", classes(request));
     }
     if (!request.texts().isEmpty()) {
-      parameters.put("prompts", String.join(" | ", request.texts()));
+      parameters.put("prompts", prompts(request.texts()));
     }
     parameters.put("size", Integer.toString(pipeline.size()));
     parameters.put("rng", text(request.rng));
@@ -38,7 +45,10 @@ final class RequestParameters {
     if (request.lowResolution != null) {
       parameters.put("low-res", request.lowResolution.digest());
     }
-    pipeline.companions().names().forEach(parameters::put);
+    var companions = pipeline.companions().sources();
+    companions.forEach((part, source) -> parameters.put(part, source.name()));
+    parameters.put("model-digest", pipeline.fingerprint());
+    companions.forEach((part, source) -> parameters.put(part + "-digest", source.fingerprint()));
     parameters.put("backend", pipeline.backend().name());
     return parameters;
   }
@@ -47,6 +57,15 @@ final class RequestParameters {
     return request.labels().isEmpty()
         ? "all"
         : request.labels().stream().map(String::valueOf).collect(Collectors.joining(","));
+  }
+
+  /** As JSON on one line, so that no two lists look alike. */
+  private static String prompts(List<String> texts) {
+    var json = new JsonArray(texts.stream().<Json>map(JsonString::new).toList()).toString();
+    // what a reader may take for the end of a line, or make a blank of
+    return LINE_ENDS
+        .matcher(json)
+        .replaceAll(end -> "\\\\u%04x".formatted((int) end.group().charAt(0)));
   }
 
   /** The sampler, and of its settings those that were made. */

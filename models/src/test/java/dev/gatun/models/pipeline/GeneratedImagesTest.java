@@ -3,10 +3,12 @@ package dev.gatun.models.pipeline;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -89,6 +91,37 @@ class GeneratedImagesTest {
     var images =
         new GeneratedImages(1, 1, 1, 1, new float[1], new long[1], Rounding.NEAREST, parameters);
     assertEquals("seed: 7, steps: 5", images.describe());
+  }
+
+  @Test
+  void whatDoesNotGoTogetherIsRefused() {
+    refused(() -> images(0, 1, 1, 1), "0 pictures of 1×1 pixels");
+    refused(() -> images(1, -1, -1, 1, 0), "-1×-1");
+    refused(() -> images(1, 1, 1, 0), "with 0 channels");
+    refused(() -> images(2, 1, 1, 1, 0), "1 samples for 2 pictures");
+    refused(() -> images(1, 1, 1, 1, 0, 0), "2 samples for 1 pictures");
+    refused(() -> images(2, 1, 2, 1, 0, 0, 0, 0, 0), "5 samples");
+    // more than any product holds
+    int most = Integer.MAX_VALUE;
+    refused(() -> images(1, most, most, most), "0 samples");
+    var one = new float[1];
+    refused(
+        () ->
+            new GeneratedImages(
+                1, 1, 1, 1, one, new long[2], Rounding.NEAREST, new LinkedHashMap<>()),
+        "2 labels for 1 pictures");
+    var e =
+        assertThrows(
+            NullPointerException.class,
+            () ->
+                new GeneratedImages(
+                    1, 1, 1, 1, null, new long[1], Rounding.NEAREST, new LinkedHashMap<>()));
+    assertEquals("samples", e.getMessage());
+  }
+
+  private static void refused(Executable made, String fact) {
+    var e = assertThrows(IllegalArgumentException.class, made);
+    assertTrue(e.getMessage().contains(fact), e.getMessage());
   }
 
   private static GeneratedImages images(

@@ -27,6 +27,7 @@ import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -157,6 +158,9 @@ class StagesTest {
       assertEquals(0, pipeline.classCount());
       var request = pipeline.request().prompts("a cat", "a dog").count(4).steps(3).seed(2);
       assertEquals("dpm-solver++-fast", request.parameters().get("sampler"));
+      assertEquals("[\"a cat\",\"a dog\"]", request.parameters().get("prompts"));
+      var strange = pipeline.request().prompts("a cat\",\"a dog", "\u2028\n");
+      assertEquals("[\"a cat\\\",\\\"a dog\",\"\\u2028\\n\"]", strange.parameters().get("prompts"));
       var images = request.generate();
       assertEquals(0, images.labels().length);
       var same = pipeline.request().prompts("a cat").count(1).steps(3).seed(2).generate();
@@ -169,6 +173,20 @@ class StagesTest {
       var unguided = pipeline.request().count(1).steps(3).seed(2).guidance(1).generate();
       assertArrayEquals(image(unguided, 0), image(none, 0), 2e-4f);
       assertThrows(IllegalArgumentException.class, () -> pipeline.request().classes(1));
+      var longest = "cat ".repeat(1 << 14);
+      assertEquals(1, pipeline.request().prompts(longest).pictures());
+      var e =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> pipeline.request().prompts("a cat", longest + "!"));
+      assertTrue(e.getMessage().contains("65537 characters"), e.getMessage());
+      assertTrue(e.getMessage().contains("65536 or fewer"), e.getMessage());
+    }
+    change(clip, Float.NaN);
+    try (var pipeline = ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip).load()) {
+      var request = pipeline.request().prompts("a cat").steps(3);
+      var e = assertThrows(GenerationException.class, request::generate);
+      assertTrue(e.getMessage().startsWith("clip-48-7: the text encoder"), e.getMessage());
     }
     var wide = textEncoder(64, 7);
     refused(
@@ -194,6 +212,13 @@ class StagesTest {
         count, 4, 4, 3, samples, labels, Rounding.DOWN, new LinkedHashMap<>());
   }
 
+  private static GeneratedImages sized(int height, int width, float value) {
+    float[] samples = new float[height * width * 3];
+    Arrays.fill(samples, value);
+    return new GeneratedImages(
+        1, height, width, 3, samples, new long[0], Rounding.DOWN, new LinkedHashMap<>());
+  }
+
   @Test
   void picturesAreEnlarged() throws Exception {
     var file = golden("adm-superres-tiny", "up.safetensors");
@@ -211,9 +236,19 @@ class StagesTest {
       assertNotEquals(
           pipeline.request().lowResolution(small(2)).parameters().get("low-res"),
           images.parameters().get("low-res"));
+      // in turn, each time with other noise
+      var more = pipeline.request().lowResolution(small(3)).count(4).steps(3).seed(1).generate();
+      assertArrayEquals(new long[] {0, 1, 2, 0}, more.labels());
+      assertFalse(Arrays.equals(image(more, 0), image(more, 3)));
+      for (var wrong : List.of(sized(16, 16, 0), sized(4, 5, 0), sized(4, 4, Float.NaN))) {
+        assertThrows(IllegalArgumentException.class, () -> pipeline.request().lowResolution(wrong));
+      }
       var wrong = small(1);
       wrong.labels()[0] = 5;
       assertThrows(IllegalArgumentException.class, () -> pipeline.request().lowResolution(wrong));
+      var e = assertThrows(IllegalArgumentException.class, () -> pipeline.request().check());
+      assertTrue(e.getMessage().contains("lowResolution(images)"), e.getMessage());
+      assertTrue(e.getMessage().contains("--low-res"), e.getMessage());
     }
     try (var pipeline = ImagePipeline.bundled("dit-fruit")) {
       assertThrows(
@@ -262,6 +297,90 @@ class StagesTest {
   }
 
   // ------------------------------------------------------------------------------------------
+  // files of one name
+
+  /** A copy of a file with another first number of a tensor. */
+  private Path changed(Path file, String key, float number, String as) throws IOException {
+    try (var checkpoint = Checkpoint.open(file)) {
+      var tensors = new LinkedHashMap<>(GoldenFiles.tensors(checkpoint));
+      var tensor = tensors.get(key);
+      float[] numbers = tensor.toFloats();
+      numbers[0] = number;
+      tensors.put(key, Tensor.of(tensor.shape(), numbers));
+      var copy = dir.resolve(as);
+      Files.createDirectories(copy.getParent());
+      SafetensorsWriter.write(copy, checkpoint.metadata(), tensors);
+      return copy;
+    }
+  }
+
+  /** Another number in the weights of a text encoder. */
+  private void change(Path clip, float number) throws IOException {
+    var file = clip.resolve("model.safetensors");
+    var copy = changed(file, "text_model.final_layer_norm.bias", number, "copy.safetensors");
+    Files.move(copy, file, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private static Map<String, String> parameters(PipelineLoader loader) throws Exception {
+    try (var pipeline = loader.load()) {
+      return pipeline.request().parameters();
+    }
+  }
+
+  @Test
+  void modelsOfOneNameAreToldApart() throws Exception {
+    var model = golden("uvit-t2i-tiny", "a/nnet_ema.safetensors");
+    var vae = golden("vae-tiny", "a/vae.safetensors");
+    var clip = textEncoder(48, 7);
+    var plain = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    var again = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain, again);
+    assertTrue(plain.get("model-digest").matches("[0-9a-f]{8}-[0-9a-f]{8}"));
+
+    var otherModel = changed(model, "norm.bias", 7, "b/nnet_ema.safetensors");
+    var b = parameters(ImagePipeline.loader(otherModel).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain.get("model"), b.get("model"));
+    assertNotEquals(plain.get("model-digest"), b.get("model-digest"));
+    assertEquals(plain.get("vae-digest"), b.get("vae-digest"));
+
+    var otherVae = changed(vae, "decoder.conv_out.bias", 7, "b/vae.safetensors");
+    var c = parameters(ImagePipeline.loader(model).autoencoder(otherVae).textEncoder(clip));
+    assertEquals(plain.get("vae"), c.get("vae"));
+    assertNotEquals(plain.get("vae-digest"), c.get("vae-digest"));
+    assertEquals(plain.get("model-digest"), c.get("model-digest"));
+
+    change(clip, 7);
+    var d = parameters(ImagePipeline.loader(model).autoencoder(vae).textEncoder(clip));
+    assertEquals(plain.get("text-encoder"), d.get("text-encoder"));
+    assertNotEquals(plain.get("text-encoder-digest"), d.get("text-encoder-digest"));
+  }
+
+  @Test
+  void theSameWeightsAreAnotherNetworkWithAnotherDescription() throws Exception {
+    var model = golden("dit-tiny-p4", "dit.safetensors");
+    var plain = parameters(ImagePipeline.loader(model)).get("model-digest");
+    String text;
+    try (var checkpoint = Checkpoint.open(model)) {
+      text = checkpoint.metadata().get("config");
+    }
+    var description = dir.resolve("config.json");
+    Files.writeString(description, text);
+    var same = parameters(ImagePipeline.loader(model).description(description));
+    assertEquals(plain, same.get("model-digest"));
+    var heads = text.replaceFirst("\"num_heads\": *[0-9]+", "\"num_heads\": 2");
+    var steps = text.replaceFirst("\\}$", ", \"diffusion\": {\"steps\": 500}}");
+    for (var changed : List.of(heads, steps)) {
+      assertNotEquals(text, changed);
+      Files.writeString(description, changed);
+      var other = parameters(ImagePipeline.loader(model).description(description));
+      assertEquals(plain.substring(0, 9), other.get("model-digest").substring(0, 9));
+      assertNotEquals(plain, other.get("model-digest"), changed);
+    }
+    var large = parameters(ImagePipeline.loader(model).size(32)).get("model-digest");
+    assertNotEquals(plain, large);
+  }
+
+  // ------------------------------------------------------------------------------------------
   // sinks
 
   @Test
@@ -286,9 +405,16 @@ class StagesTest {
       assertEquals(List.of(1, 2, 3, 5, 6), List.copyOf(made.keySet()));
       made.forEach((index, samples) -> assertArrayEquals(image(all, index), samples));
 
-      // one generator for all must draw for all
+      // one generator for all must draw for all, but nobody is given what he has
+      var torch = request.rng(Rng.TORCH).generate();
       made.clear();
-      assertEquals(7, request.rng(Rng.TORCH).generate(sink));
+      assertEquals(5, request.generate(sink));
+      assertEquals(List.of(1, 2, 3, 5, 6), List.copyOf(made.keySet()));
+      made.forEach((index, samples) -> assertArrayEquals(image(torch, index), samples));
+      var steps = new ArrayList<String>();
+      request.onProgress((done, total, _) -> steps.add(done + "/" + total));
+      assertEquals(1, request.generate(only(4)));
+      assertEquals(List.of("1/4", "2/4", "3/4", "4/4"), steps, "the third batch is not wanted");
       var full = new IOException("full");
       var e =
           assertThrows(
@@ -304,6 +430,20 @@ class StagesTest {
                           }));
       assertEquals(full, e);
     }
+  }
+
+  private static ImageSink only(int wanted) {
+    return new ImageSink() {
+      @Override
+      public boolean wants(int index) {
+        return index == wanted;
+      }
+
+      @Override
+      public void accept(int index, GeneratedImages one) {
+        assertEquals(wanted, index);
+      }
+    };
   }
 
   /** Each preset's process takes each preset's sampler, or says why not. */

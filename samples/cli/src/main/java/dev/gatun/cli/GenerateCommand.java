@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -289,8 +290,10 @@ final class GenerateCommand implements Command {
           arguments,
           "--class",
           (List<String> classes) -> request.classes(classes.toArray(String[]::new)));
-      given(arguments, "--prompt", (String prompt) -> request.prompts(prompt));
-      given(arguments, "--prompts", (Path file) -> request.prompts(prompts(file)));
+      var texts = new ArrayList<String>();
+      given(arguments, "--prompt", (String prompt) -> texts.add(prompt));
+      given(arguments, "--prompts", (Path file) -> texts.addAll(List.of(prompts(file))));
+      request.prompts(texts.toArray(String[]::new));
       given(arguments, "--low-res", (Path file) -> request.lowResolution(LowResolution.read(file)));
       given(arguments, "--count", request::count);
       given(arguments, "--steps", (Integer steps) -> request.steps(steps));

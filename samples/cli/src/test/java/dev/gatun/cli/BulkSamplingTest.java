@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.ImagePipeline;
+import dev.gatun.runtime.Tensor;
 import java.io.File;
 import java.io.IOException;
 import java.net.URI;
@@ -15,6 +18,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -289,6 +293,36 @@ class BulkSamplingTest {
     assertEquals(Main.FAILED, run.exitCode());
     run.requireOneSentence("holds pictures of something else; give an empty folder");
     assertEquals(List.of(name), names(folder));
+  }
+
+  /** Other weights under the same name, as every training and every autoencoder has it. */
+  @Test
+  void aModelOfTheSameNameDoesNotGoOn() throws Exception {
+    var folder = folder();
+    var file = temp.resolve("nnet_ema.safetensors");
+    writeDigits(file, 0);
+    generate(file.toString(), 1, folder).requireDone();
+    generate(file.toString(), 2, folder).requireDone();
+    writeDigits(file, 0.5f);
+    var before = finished(folder);
+    var run = generate(file.toString(), 3, folder);
+    assertEquals(Main.FAILED, run.exitCode());
+    run.requireOneSentence("holds pictures with model-digest ");
+    assertEquals(before, finished(folder));
+  }
+
+  /** uvit-digits with one number changed. */
+  private static void writeDigits(Path file, float change) throws IOException {
+    try (var bundled = BundledModels.open("uvit-digits")) {
+      var checkpoint = bundled.checkpoint();
+      var tensors = new LinkedHashMap<String, Tensor>();
+      for (var key : checkpoint.tensors().keySet()) {
+        tensors.put(key, checkpoint.read(key, t -> Tensor.of(t.shape(), t.toFloats())));
+      }
+      var norm = tensors.get("norm.bias");
+      norm.setFloat(0, norm.getFloat(0) + change);
+      SafetensorsWriter.write(file, checkpoint.metadata(), tensors);
+    }
   }
 
   @Test
