@@ -1,5 +1,6 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.checkpoint.PartialFile;
 import dev.gatun.models.pipeline.GeneratedImages;
 import dev.gatun.models.pipeline.ImageRequest;
 import dev.gatun.models.pipeline.ImageSink;
@@ -35,8 +36,6 @@ record PictureFolder(Path folder) implements PictureTarget {
   /** How much of a value a sentence shows. */
   private static final int SHOWN = 60;
 
-  private static final String PARTIAL = ".+\\.([0-9]{1,18})\\.partial";
-
   @Override
   public void check(ImageRequest request) throws IOException {
     if (Files.exists(folder) && !Files.isDirectory(folder)) {
@@ -47,7 +46,7 @@ record PictureFolder(Path folder) implements PictureTarget {
     if (!Files.isWritable(folder)) {
       throw CommandException.failure(folder + ": cannot be written to; give another --out");
     }
-    removeLeftovers();
+    PartialFile.removeLeftoversIn(folder);
     var wanted = describe(request);
     var file = folder.resolve(PARAMETERS);
     if (Files.exists(file)) {
@@ -117,32 +116,10 @@ record PictureFolder(Path folder) implements PictureTarget {
   }
 
   private static void write(Path file, String text) throws IOException {
-    var partial = PictureTarget.partial(file);
-    try {
-      Files.writeString(partial, text, StandardCharsets.UTF_8);
-      PictureTarget.complete(partial, file);
-    } finally {
-      Files.deleteIfExists(partial);
+    try (var partial = PartialFile.of(file)) {
+      Files.writeString(partial.path(), text, StandardCharsets.UTF_8);
+      partial.complete();
     }
-  }
-
-  /**
-   * Removes files that a program was writing when it was killed. In a container every program may
-   * have the number that this one has, which writes nothing yet.
-   */
-  private void removeLeftovers() throws IOException {
-    try (var files = Files.newDirectoryStream(folder, "*.partial")) {
-      for (var file : files) {
-        var name = file.getFileName().toString();
-        if (name.matches(PARTIAL) && !isWriting(Long.parseLong(name.replaceFirst(PARTIAL, "$1")))) {
-          Files.deleteIfExists(file);
-        }
-      }
-    }
-  }
-
-  private static boolean isWriting(long process) {
-    return process != ProcessHandle.current().pid() && ProcessHandle.of(process).isPresent();
   }
 
   private boolean holdsPictures() throws IOException {

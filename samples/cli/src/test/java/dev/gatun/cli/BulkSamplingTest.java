@@ -281,6 +281,18 @@ class BulkSamplingTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"all.png", "all.npz"})
+  void leftoversOfASingleFileVanishToo(String name) throws Exception {
+    var folder = folder();
+    var dead = new ProcessBuilder("true").start();
+    dead.waitFor();
+    Files.writeString(folder.resolve(name + "." + dead.pid() + ".partial"), "half a file");
+    Files.writeString(folder.resolve("other.png." + dead.pid() + ".partial"), "half a file");
+    generate("adm-digits", 2, folder.resolve(name)).requireDone();
+    assertEquals(List.of(name, "other.png." + dead.pid() + ".partial"), names(folder));
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"000000.png", "000017.png"})
   void aFolderWithPicturesOfSomethingElseIsRefused(String name) throws Exception {
     var folder = folder();
