@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.pipeline.ImagePipeline;
 import java.io.File;
 import java.io.IOException;
@@ -216,7 +217,12 @@ class BulkSamplingTest {
     var again = generate("adm-digits", 5, folder);
     again.requireDone();
     assertTrue(again.out().contains(": 0 pictures, 5 were there"), again.out());
-    generate("adm-digits", 2, folder).requireDone();
+    var files = generate("adm-digits", 2, folder, "--json").json().array("files").items();
+    assertEquals(
+        List.of("000000.png", "000001.png"),
+        files.stream()
+            .map(file -> Path.of(((JsonString) file).value()).getFileName().toString())
+            .toList());
     assertEquals(five, finished(folder));
   }
 
