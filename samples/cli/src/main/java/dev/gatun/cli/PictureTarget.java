@@ -6,11 +6,11 @@ import java.awt.image.BufferedImage;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Locale;
+import picocli.CommandLine.TypeConversionException;
 
 /** Where pictures go. A file appears only when it is complete. */
 sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray {
@@ -45,13 +45,13 @@ sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray
               + " folder");
     }
     try {
-      var path = Path.of(out);
+      var path = new PathArgument().convert(out);
       if (lower.endsWith(".png")) {
         return new PictureSheet(path);
       }
       return lower.endsWith(".npz") ? new PictureArray(path) : new PictureFolder(path);
-    } catch (InvalidPathException e) {
-      throw CommandException.usage("--out " + out + ": " + e.getReason());
+    } catch (TypeConversionException e) {
+      throw CommandException.usage("--out: " + e.getMessage());
     }
   }
 
