@@ -6,14 +6,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
 import java.util.zip.CRC32;
 
 /**
@@ -36,7 +31,7 @@ import java.util.zip.CRC32;
  */
 public final class NpzWriter implements AutoCloseable {
   private final Path target;
-  private final Path partial;
+  private final PartialFile partial;
   private final FileChannel channel;
   private final List<StoredMember> members = new ArrayList<>();
   private final CRC32 crc = new CRC32();
@@ -47,10 +42,9 @@ public final class NpzWriter implements AutoCloseable {
 
   private NpzWriter(Path target, Shape shape) throws IOException {
     this.target = target;
-    this.partial =
-        target.resolveSibling(target.getFileName() + "." + UUID.randomUUID() + ".partial");
-    this.channel =
-        FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    PartialFile.removeLeftovers(target);
+    this.partial = PartialFile.of(target);
+    this.channel = partial.open();
     this.count = shape.dim(0);
     this.imageBytes = shape.size() / count;
   }
@@ -133,11 +127,7 @@ public final class NpzWriter implements AutoCloseable {
     put(ByteBuffer.wrap(StoredMember.directory(members, at)), at);
     channel.force(true);
     channel.close();
-    try {
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(partial, target, StandardCopyOption.REPLACE_EXISTING);
-    }
+    partial.complete();
   }
 
   /** Begins a member of which the size is known, but not yet the checksum. */
@@ -172,7 +162,10 @@ public final class NpzWriter implements AutoCloseable {
   /** Removes what was written unless it is {@linkplain #finish finished}. */
   @Override
   public void close() throws IOException {
-    channel.close();
-    Files.deleteIfExists(partial);
+    try {
+      channel.close();
+    } finally {
+      partial.close();
+    }
   }
 }

@@ -13,11 +13,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -26,7 +22,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 
 /**
  * Writes a safetensors file tensor by tensor, so that it never has to be in memory as a whole.
@@ -48,17 +43,16 @@ public final class SafetensorsWriter implements AutoCloseable {
   private static final int CHUNK = 1 << 20;
 
   private final Path target;
-  private final Path partial;
+  private final PartialFile partial;
   private final FileChannel channel;
   private final Map<String, TensorInfo> missing = new LinkedHashMap<>();
   private final Map<String, Long> offsets = new HashMap<>();
 
   private SafetensorsWriter(Path target) throws IOException {
     this.target = target;
-    this.partial =
-        target.resolveSibling(target.getFileName() + "." + UUID.randomUUID() + ".partial");
-    this.channel =
-        FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    PartialFile.removeLeftovers(target);
+    this.partial = PartialFile.of(target);
+    this.channel = partial.open();
   }
 
   /**
@@ -230,17 +224,16 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
     channel.force(true);
     channel.close();
-    try {
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(partial, target, StandardCopyOption.REPLACE_EXISTING);
-    }
+    partial.complete();
   }
 
   /** Removes what was written unless it is {@linkplain #finish finished}. */
   @Override
   public void close() throws IOException {
-    channel.close();
-    Files.deleteIfExists(partial);
+    try {
+      channel.close();
+    } finally {
+      partial.close();
+    }
   }
 }

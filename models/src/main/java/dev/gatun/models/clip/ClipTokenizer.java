@@ -51,9 +51,7 @@ public final class ClipTokenizer {
       return new ClipTokenizer(pairs);
     } catch (IllegalArgumentException e) {
       throw new CheckpointException(
-          String.valueOf(directory.getFileName()),
-          "has no tokenizer of CLIP: " + e.getMessage(),
-          e);
+          TokenizerFiles.name(directory), "has no tokenizer of CLIP: " + e.getMessage(), e);
     }
   }
 

@@ -63,7 +63,7 @@ final class TokenizerFiles {
       }
     }
     throw new CheckpointException(
-        String.valueOf(directory.getFileName()),
+        name(directory),
         "has no tokenizer: neither "
             + VOCABULARY
             + " with "
@@ -73,6 +73,12 @@ final class TokenizerFiles {
             + " nor "
             + OPEN_AI.getLast()
             + "; copy those of openai/clip-vit-large-patch14 there");
+  }
+
+  /** A directory for messages; the root has no name of its own. */
+  static String name(Path directory) {
+    var name = directory.getFileName();
+    return (name == null ? directory : name).toString();
   }
 
   private static BytePairs huggingFace(JsonObject json) throws CheckpointException {

@@ -40,6 +40,11 @@ public final class Samplers {
       set.addAll(List.of(options));
       return new Entry(name, summary, Set.copyOf(set));
     }
+
+    /** Whether it makes images of noise; {@code ddim-reverse} makes noise of images. */
+    public boolean makesImages() {
+      return !name.equals("ddim-reverse");
+    }
   }
 
   private static final List<Entry> ALL =
@@ -184,6 +189,7 @@ public final class Samplers {
       var taking =
           ALL.stream()
               .filter(other -> other.options().contains(made.getFirst()))
+              .filter(Entry::makesImages)
               .map(Entry::name)
               .collect(Collectors.joining(", "));
       throw new IllegalArgumentException(

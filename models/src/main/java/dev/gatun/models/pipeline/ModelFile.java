@@ -6,11 +6,12 @@ import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily;
 import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.ParameterException;
+import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointParameters;
 import dev.gatun.models.checkpoint.TensorInfo;
-import dev.gatun.models.json.Json;
+import dev.gatun.models.json.Json.JsonArray;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
@@ -243,7 +244,7 @@ public record ModelFile(
           layout,
           said.origin,
           recipe,
-          classNames(checkpoint),
+          classNames(checkpoint, config),
           missing,
           leftOver);
     } catch (IllegalArgumentException e) {
@@ -268,17 +269,32 @@ public record ModelFile(
     }
   }
 
-  private static List<String> classNames(Checkpoint checkpoint) {
-    var text = checkpoint.metadata().get("classes");
-    if (text == null) {
+  private static List<String> classNames(Checkpoint checkpoint, NetworkConfig config) {
+    var said = MetadataJson.read(checkpoint, "classes");
+    if (said.isEmpty()) {
       return List.of();
     }
-    if (!(Json.parse(text) instanceof Json.JsonArray(var items))) {
+    if (!(said.get() instanceof JsonArray(var items))) {
       throw new JsonException("the metadata 'classes' is not an array of names");
+    }
+    int most = classes(config);
+    if (most > 0 && items.size() > most) {
+      throw new JsonException(
+          "the metadata 'classes' names %d classes, the network has %d"
+              .formatted(items.size(), most));
     }
     return items.stream()
         .map(item -> item instanceof JsonString(var name) ? name : item.toString())
         .toList();
+  }
+
+  /** How many classes a network knows; 0 for one that knows none, beside which another may. */
+  private static int classes(NetworkConfig config) {
+    return switch (config) {
+      case DiffusionConfig images -> images.numClasses();
+      case ClassifierConfig classifier -> classifier.numClasses();
+      default -> 0;
+    };
   }
 
   /** The network as one that makes pictures; see {@link #requirePictures}. */

@@ -6,7 +6,6 @@ import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.diffit.DiffiTImageConfig;
 import dev.gatun.models.diffusion.Variance;
-import dev.gatun.models.json.Json;
 import dev.gatun.models.json.Json.JsonObject;
 import dev.gatun.models.json.JsonException;
 import dev.gatun.models.pipeline.Training.Schedule;
@@ -43,9 +42,9 @@ public record Recipe(
     if (description.has(DIFFUSION)) {
       return MetadataRecipe.read(description.object(DIFFUSION), config);
     }
-    var text = checkpoint.metadata().get(DIFFUSION);
-    if (text != null) {
-      if (Json.parse(text) instanceof JsonObject json) {
+    var said = MetadataJson.read(checkpoint, DIFFUSION);
+    if (said.isPresent()) {
+      if (said.get() instanceof JsonObject json) {
         return MetadataRecipe.read(json, config);
       }
       throw new JsonException("the metadata 'diffusion' is not an object");

@@ -240,6 +240,13 @@ class ClipTokenizerTest {
   }
 
   @Test
+  void nothingInTheRoot() {
+    var root = dir.getRoot();
+    var e = assertThrows(CheckpointException.class, () -> ClipTokenizer.open(root));
+    assertTrue(e.getMessage().startsWith(root + ": has no tokenizer"), e.getMessage());
+  }
+
+  @Test
   void nothingThere() throws IOException {
     refused(dir.getFileName().toString(), "has no tokenizer", "vocab.json", "copy those of");
     Files.writeString(dir.resolve("vocab.json"), "{}");

@@ -177,7 +177,18 @@ class HostileDescriptionTest {
         Arguments.of("diffusion", "[]", new String[] {"'diffusion' is not an object"}),
         Arguments.of("diffusion", "{", new String[] {"net.safetensors: "}),
         Arguments.of("classes", "{}", new String[] {"'classes' is not an array"}),
-        Arguments.of("classes", "[", new String[] {"net.safetensors: "}));
+        Arguments.of("classes", "[", new String[] {"'classes' is not sound JSON"}),
+        Arguments.of("classes", many("\"\""), new String[] {"'classes'", "too many values"}),
+        Arguments.of("diffusion", many("0"), new String[] {"'diffusion'", "too many values"}),
+        Arguments.of("classes", " ".repeat(5 << 20), new String[] {"'classes' has 5242880 char"}),
+        Arguments.of(
+            "classes",
+            "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]",
+            new String[] {"'classes' names 11 classes, the network has 10"}));
+  }
+
+  private static String many(String item) {
+    return "[" + (item + ",").repeat(1 << 20) + item + "]";
   }
 
   private static Arguments training(String key, String value, String... facts) {

@@ -36,8 +36,8 @@ final class BenchCommand implements Command {
   /** A network and the name that it was asked for by. */
   private record Candidate(String name, Network network) {}
 
-  /** How long evaluations took, in seconds, and what memory they grew by, in bytes. */
-  private record Timing(double first, double[] sorted, Long growth) {
+  /** How long evaluations took, in seconds, and what memory they had and grew by, in bytes. */
+  private record Timing(double first, double[] sorted, Long resident, Long growth) {
     double min() {
       return sorted[0];
     }
@@ -163,7 +163,9 @@ final class BenchCommand implements Command {
       }
       Long after = ResidentMemory.bytes();
       Arrays.sort(seconds);
-      return new Timing(first, seconds, before == null || after == null ? null : after - before);
+      // the intermediates are still there
+      var growth = before == null || after == null ? null : Long.valueOf(after - before);
+      return new Timing(first, seconds, after, growth);
     }
   }
 
@@ -191,17 +193,16 @@ final class BenchCommand implements Command {
     members.put("max_s", Seconds.json(timing.max()));
     members.put("first_step_s", Seconds.json(timing.first));
     members.put("gflops", JsonNumber.of(Math.round(gflops * 100) / 100.0));
-    members.put("rss_mib", mebibytes(ResidentMemory.bytes()));
+    members.put("rss_mib", mebibytes(timing.resident));
     members.put("rss_growth_mib", mebibytes(timing.growth));
     return members;
   }
 
   private void report(SequencedMap<String, Json> members, Backend backend, Timing timing) {
-    var out = main.out();
     var name = ((JsonString) members.get("model")).value();
-    out.println(name + ", batch " + members.get("batch") + ", f32, on " + backend.name());
-    out.println("  with        " + backend.description());
-    out.println(
+    main.say(name + ", batch " + members.get("batch") + ", f32, on " + backend.name());
+    main.say("  with        " + backend.description());
+    main.say(
         "  median      "
             + Seconds.text(timing.median())
             + " of "
@@ -210,10 +211,10 @@ final class BenchCommand implements Command {
             + Seconds.text(timing.min())
             + " to "
             + Seconds.text(timing.max()));
-    out.println("  first       " + Seconds.text(timing.first));
-    out.println("  speed       " + members.get("gflops") + " Gflop/s");
+    main.say("  first       " + Seconds.text(timing.first));
+    main.say("  speed       " + members.get("gflops") + " Gflop/s");
     if (members.get("rss_mib") != JsonNull.NULL) {
-      out.println(
+      main.say(
           "  memory      "
               + members.get("rss_mib")
               + " MiB, grown by "

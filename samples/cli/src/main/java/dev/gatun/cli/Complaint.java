@@ -53,7 +53,8 @@ record Complaint(PrintStream err) {
   }
 
   private void say(String sentence) {
-    err.println("gatun: " + sentence.strip().replaceAll("\\s*[\\r\\n]+\\s*", " "));
+    var line = sentence.strip().replaceAll("\\s*[\\r\\n]+\\s*", " ");
+    err.println("gatun: " + Printable.of(line));
   }
 
   /** What picocli says, without its capital letter, and where to read more. */

@@ -9,6 +9,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Tensor;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,6 +28,9 @@ import picocli.CommandLine.ParseResult;
 final class ConvertCommand implements Command {
   /** How recognition names the description that diffusers keeps beside a checkpoint. */
   private static final String BESIDE = "config.json";
+
+  /** As much as recognition reads of a description. */
+  private static final int MOST_BYTES = 1 << 20;
 
   private final Main main;
 
@@ -89,7 +93,7 @@ final class ConvertCommand implements Command {
         }
         writer.finish();
       }
-      main.out().println("wrote " + out + ": " + infos.size() + " tensors");
+      main.say("wrote " + out + ": " + infos.size() + " tensors");
     }
   }
 
@@ -114,16 +118,15 @@ final class ConvertCommand implements Command {
       throws IOException {
     var metadata = new LinkedHashMap<>(source.checkpoint().metadata());
     Path description = arguments.matchedOptionValue("--config", null);
-    if (description != null) {
-      metadata.put("config", Files.readString(description));
-    }
     try {
       var recognised = source.recognise(description, arguments.matchedOptionValue("--preset", ""));
       if (recognised.recipe() != null && !recognised.recipe().preset().isEmpty()) {
         metadata.put(ModelFile.PRESET, recognised.recipe().preset());
       }
-      if (description == null && recognised.origin().equals(BESIDE)) {
-        metadata.put("config", Files.readString(beside(source.path())));
+      if (description != null) {
+        metadata.put("config", text(description));
+      } else if (recognised.origin().equals(BESIDE)) {
+        metadata.put("config", text(beside(source.path())));
       }
     } catch (CheckpointException e) {
       // Any file of tensors can be converted; one that was described must be what it is said to be.
@@ -132,6 +135,16 @@ final class ConvertCommand implements Command {
       }
     }
     return metadata;
+  }
+
+  /** The text of a description that was recognised. */
+  private static String text(Path description) throws IOException {
+    if (!Files.isRegularFile(description)) {
+      throw CommandException.failure(
+          description + ": can be read only once, but goes into the new file; give a file instead");
+    }
+    var cure = "it was another one before; leave it alone meanwhile";
+    return new String(TextFile.read(description, MOST_BYTES, cure), StandardCharsets.UTF_8);
   }
 
   /** The description that diffusers keeps in the folder of the checkpoint. */

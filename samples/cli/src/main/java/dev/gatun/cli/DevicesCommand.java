@@ -20,8 +20,7 @@ final class DevicesCommand implements Command {
 
   @Override
   public void run(ParseResult arguments) {
-    var out = main.out();
-    out.println(
+    main.say(
         "machine     "
             + System.getProperty("os.name")
             + " on "
@@ -29,7 +28,7 @@ final class DevicesCommand implements Command {
             + ", "
             + Runtime.getRuntime().availableProcessors()
             + " processors");
-    out.println(
+    main.say(
         "Java        "
             + Runtime.version()
             + ", "
@@ -42,14 +41,14 @@ final class DevicesCommand implements Command {
       var reason = Backend.unavailable(Device.Kind.CPU, name);
       var label = name + " ".repeat(Math.max(1, 12 - name.length()));
       if (!reason.isEmpty()) {
-        out.println(label + "off: " + reason);
+        main.say(label + "off: " + reason);
         continue;
       }
       try (var backend = Backend.open(Device.CPU, name, 0)) {
-        out.println(label + (inUse ? "in use: " : "on request: ") + backend.description());
+        main.say(label + (inUse ? "in use: " : "on request: ") + backend.description());
       }
       inUse = false;
     }
-    out.println("CUDA        none: this version computes on the CPU only");
+    main.say("CUDA        none: this version computes on the CPU only");
   }
 }

@@ -85,16 +85,8 @@ final class ForwardCommand implements Command {
         SafetensorsWriter.write(out, Map.of("model", network.config().name()), outputs);
         outputs.forEach(
             (name, tensor) ->
-                main.out()
-                    .println(
-                        "wrote "
-                            + out
-                            + ": "
-                            + name
-                            + " "
-                            + tensor.dtype()
-                            + " "
-                            + tensor.shape()));
+                main.say(
+                    "wrote " + out + ": " + name + " " + tensor.dtype() + " " + tensor.shape()));
       } finally {
         outputs.values().forEach(Tensor::close);
       }

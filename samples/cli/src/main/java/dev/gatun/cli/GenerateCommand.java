@@ -2,6 +2,7 @@ package dev.gatun.cli;
 
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.diffusion.SamplerSettings.Levels;
+import dev.gatun.models.diffusion.Samplers;
 import dev.gatun.models.diffusion.Spacing;
 import dev.gatun.models.diffusion.X0Correction;
 import dev.gatun.models.json.Json;
@@ -14,10 +15,7 @@ import dev.gatun.models.pipeline.PipelineLoader;
 import dev.gatun.models.pipeline.Rng;
 import dev.gatun.runtime.Backend;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -30,8 +28,6 @@ import picocli.CommandLine.ParseResult;
 
 /** Makes pictures. */
 final class GenerateCommand implements Command {
-  private static final long MAX_PROMPT_BYTES = 1 << 24;
-
   private final Main main;
 
   GenerateCommand(Main main) {
@@ -51,10 +47,9 @@ final class GenerateCommand implements Command {
                     "A checkpoint file, or a bundled model. Default: " + ModelSource.DEFAULT + "."))
             .addOption(
                 OptionSpec.builder("--class")
-                    .paramLabel("C")
+                    .paramLabel("C[,C...]")
                     .type(List.class)
                     .auxiliaryTypes(String.class)
-                    .splitRegex(",")
                     .description(
                         "What to draw, by name or number; several in turn. Default: all in turn.")
                     .build())
@@ -212,6 +207,9 @@ final class GenerateCommand implements Command {
 
   @Override
   public void run(ParseResult arguments) throws IOException, InterruptedException {
+    requireOneOf(arguments, "--prompt", "--prompts");
+    requireOneOf(arguments, "--steps", "--respacing");
+    requireOneOf(arguments, "--clip", "--threshold");
     long start = System.nanoTime();
     long seed = arguments.matchedOptionValue("--seed", 0L);
     var model = arguments.matchedPositionalValue(0, ModelSource.DEFAULT);
@@ -286,19 +284,14 @@ final class GenerateCommand implements Command {
     var request = pipeline.request();
     try {
       given(arguments, "--rng", (String name) -> request.rng(choice("--rng", name, Rng.values())));
-      given(
-          arguments,
-          "--class",
-          (List<String> classes) -> request.classes(classes.toArray(String[]::new)));
-      var texts = new ArrayList<String>();
-      given(arguments, "--prompt", (String prompt) -> texts.add(prompt));
-      given(arguments, "--prompts", (Path file) -> texts.addAll(List.of(prompts(file))));
-      request.prompts(texts.toArray(String[]::new));
+      given(arguments, "--class", (List<String> classes) -> request.classes(classes(classes)));
+      given(arguments, "--prompt", (String prompt) -> request.prompts(prompt));
+      given(arguments, "--prompts", (Path file) -> request.prompts(PromptFile.read(file)));
       given(arguments, "--low-res", (Path file) -> request.lowResolution(LowResolution.read(file)));
       given(arguments, "--count", request::count);
       given(arguments, "--steps", (Integer steps) -> request.steps(steps));
       given(arguments, "--respacing", request::respacing);
-      given(arguments, "--sampler", request::sampler);
+      given(arguments, "--sampler", (String name) -> request.sampler(sampler(name)));
       given(arguments, "--eta", request::eta);
       given(arguments, "--churn", request::churn);
       given(arguments, "--order", request::order);
@@ -334,23 +327,36 @@ final class GenerateCommand implements Command {
     }
   }
 
-  /** The lines of a file that are not blank. */
-  private static String[] prompts(Path file) {
-    try {
-      if (Files.size(file) > MAX_PROMPT_BYTES) {
-        throw CommandException.failure(
-            file + ": has more than " + MAX_PROMPT_BYTES + " bytes; cut it into several files");
+  /** The names of what to draw, which the option separates by commas. */
+  private static String[] classes(List<String> lists) {
+    var names =
+        lists.stream().flatMap(list -> Stream.of(list.split(",", -1))).toArray(String[]::new);
+    for (var name : names) {
+      if (name.isBlank()) {
+        throw CommandException.usage(
+            "--class is '" + String.join(",", lists) + "', where a name is empty; leave it out");
       }
-      var lines = Files.readAllLines(file).stream().filter(line -> !line.isBlank()).toList();
-      if (lines.isEmpty()) {
-        throw CommandException.failure(file + ": holds no text; give one on each line");
-      }
-      return lines.toArray(String[]::new);
-    } catch (CharacterCodingException e) {
-      throw CommandException.failure(file + ": is no UTF-8 text; convert it first");
-    } catch (IOException e) {
-      throw CommandException.failure(
-          file + ": cannot be read; give a file with a text on each line");
+    }
+    return names;
+  }
+
+  /** A sampler that makes pictures; the request says why the others do not. */
+  private static String sampler(String name) {
+    if (Samplers.names().stream().noneMatch(name::equalsIgnoreCase)) {
+      throw CommandException.usage(
+          Samplers.all().stream()
+              .filter(Samplers.Entry::makesImages)
+              .map(Samplers.Entry::name)
+              .collect(
+                  Collectors.joining(", ", "there is no sampler '" + name + "'; there are ", "")));
+    }
+    return name;
+  }
+
+  /** Options that say the same thing: which of them holds is not for the program to choose. */
+  private static void requireOneOf(ParseResult arguments, String one, String other) {
+    if (arguments.hasMatchedOption(one) && arguments.hasMatchedOption(other)) {
+      throw CommandException.usage(one + " and " + other + " exclude each other; give one of them");
     }
   }
 
@@ -385,21 +391,14 @@ final class GenerateCommand implements Command {
 
   private void report(PictureTarget.Outcome outcome, double total) {
     if (outcome.files().isEmpty()) {
-      main.out().println("nothing to do");
+      main.say("nothing to do");
       return;
     }
     var first = outcome.files().getFirst();
     var where = outcome.files().size() == 1 ? first : first.getParent();
     var found = outcome.found() == 0 ? "" : ", " + outcome.found() + " were there";
-    main.out()
-        .println(
-            "wrote "
-                + where
-                + ": "
-                + pictures(outcome.made())
-                + found
-                + ", "
-                + Seconds.text(total));
+    main.say(
+        "wrote " + where + ": " + pictures(outcome.made()) + found + ", " + Seconds.text(total));
   }
 
   private static String pictures(int count) {

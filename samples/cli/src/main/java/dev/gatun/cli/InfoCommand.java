@@ -16,12 +16,14 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
 /** Tells what a checkpoint is, from its description alone: no number is read. */
 final class InfoCommand implements Command {
   private static final int SHOWN = 5;
+  private static final int SHOWN_CLASSES = 40;
 
   private final Main main;
 
@@ -57,6 +59,9 @@ final class InfoCommand implements Command {
                 arguments.matchedOptionValue("--preset", ""));
         describe(file, members);
       } catch (CheckpointException e) {
+        if (arguments.hasMatchedOption("--config") || arguments.hasMatchedOption("--preset")) {
+          throw e; // what the user said of the file does not hold
+        }
         reason = e.getMessage();
         members.put("reason", new JsonString(reason));
       }
@@ -125,15 +130,15 @@ final class InfoCommand implements Command {
     line("network", config.name() + "; known from " + file.origin());
     line("parameters", grouped(config.parameters()));
     if (!file.classes().isEmpty()) {
-      line("classes", file.classes().size() + ": " + String.join(", ", file.classes()));
+      line("classes", file.classes().size() + ": " + some(file.classes(), SHOWN_CLASSES));
     }
     if (file.recipe() != null) {
       show(file.recipe());
     } else {
       line("use", "it makes no pictures by itself, it works with a model that does");
     }
-    line("missing", some(file.missing()));
-    line("left over", some(file.leftOver()));
+    line("missing", some(file.missing(), SHOWN));
+    line("left over", some(file.leftOver(), SHOWN));
   }
 
   private void show(Recipe recipe) {
@@ -196,15 +201,17 @@ final class InfoCommand implements Command {
   }
 
   private void line(String label, String text) {
-    main.out().println(label + " ".repeat(12 - label.length()) + text);
+    main.say(label + " ".repeat(12 - label.length()) + text);
   }
 
-  private static String some(List<String> keys) {
-    if (keys.isEmpty()) {
+  /** The first of some names of a file. */
+  private static String some(List<String> names, int most) {
+    if (names.isEmpty()) {
       return "nothing";
     }
-    var shown = String.join(", ", keys.subList(0, Math.min(SHOWN, keys.size())));
-    return keys.size() <= SHOWN ? shown : shown + " and " + (keys.size() - SHOWN) + " more";
+    var shown =
+        names.stream().limit(most).map(CheckpointException::show).collect(Collectors.joining(", "));
+    return names.size() <= most ? shown : shown + " and " + (names.size() - most) + " more";
   }
 
   private static String space(Training training) {

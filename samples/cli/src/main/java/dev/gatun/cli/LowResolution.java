@@ -2,8 +2,10 @@ package dev.gatun.cli;
 
 import dev.gatun.models.checkpoint.Npz;
 import dev.gatun.models.pipeline.GeneratedImages;
+import dev.gatun.models.pipeline.ImageRequest;
 import dev.gatun.models.pipeline.Rounding;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -14,6 +16,9 @@ import java.util.LinkedHashMap;
  * C]} and, where there are any, {@code arr_1} with the classes.
  */
 final class LowResolution {
+  /** Each becomes a number of four bytes. */
+  private static final long MOST_BYTES = 1 << 28;
+
   private LowResolution() {}
 
   static GeneratedImages read(Path file) {
@@ -24,11 +29,7 @@ final class LowResolution {
             file + ": has no array arr_0 of bytes [N, H, W, C], which the pictures would be");
       }
       var shape = info.shape();
-      if (shape.size() == 0 || shape.dim(1) != shape.dim(2)) {
-        throw CommandException.failure(
-            file + ": its pictures are " + shape + ", expected square ones");
-      }
-      float[] samples = npz.read("arr_0", LowResolution::samples);
+      require(file, shape);
       var labels = npz.arrays().get("arr_1");
       long[] classes = new long[0];
       if (labels != null) {
@@ -43,12 +44,29 @@ final class LowResolution {
           shape.dim(1),
           shape.dim(2),
           shape.dim(3),
-          samples,
+          npz.read("arr_0", LowResolution::samples),
           classes,
           Rounding.NEAREST,
           new LinkedHashMap<>());
     } catch (IOException e) {
       throw CommandException.failure(e.getMessage());
+    }
+  }
+
+  /** Requires pictures that can be enlarged, and no more of them than there is memory for. */
+  private static void require(Path file, Shape shape) {
+    if (shape.size() == 0 || shape.dim(1) != shape.dim(2)) {
+      throw CommandException.failure(
+          file + ": its pictures are " + shape + ", expected square ones");
+    }
+    if (shape.dim(3) != 1 && shape.dim(3) != 3) {
+      throw CommandException.failure(
+          file + ": its pictures are " + shape + ", expected 1 or 3 levels for each pixel");
+    }
+    if (shape.size() > MOST_BYTES || shape.dim(0) > ImageRequest.MOST) {
+      throw CommandException.failure(
+          "%s: its pictures are %s, more than %d of them or %d MiB are not read at once; cut it into several files"
+              .formatted(file, shape, ImageRequest.MOST, MOST_BYTES >> 20));
     }
   }
 

@@ -4,6 +4,7 @@ import dev.gatun.models.json.Json;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -76,15 +77,20 @@ public final class Main {
    * @return its exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted
    */
   static int run(String[] args, PrintStream out, PrintStream err) {
-    var main = new Main(out, err);
+    int code;
     try {
-      return main.run(args);
+      code = new Main(out, err).run(args);
+      if (out.checkError()) {
+        throw CommandException.failure(
+            "standard output is full or closed, so that not all of the result was printed;"
+                + " send it elsewhere");
+      }
     } catch (Throwable e) {
-      return new Complaint(err).about(e);
-    } finally {
-      out.flush();
-      err.flush();
+      code = new Complaint(err).about(e);
     }
+    out.flush();
+    err.flush();
+    return code;
   }
 
   private int run(String[] args) throws IOException, InterruptedException {
@@ -139,6 +145,7 @@ public final class Main {
   private static CommandLine line(Command command) {
     var help = OptionSpec.builder("-h", "--help").usageHelp(true).description("Print this.");
     var line = new CommandLine(command.spec().addOption(help.build()));
+    line.registerConverter(Path.class, new PathArgument());
     return line.setExpandAtFiles(false);
   }
 
@@ -163,9 +170,9 @@ public final class Main {
     return module == null ? "of unknown version" : module.rawVersion().orElse("of unknown version");
   }
 
-  /** Where results go, and nothing else. */
-  PrintStream out() {
-    return out;
+  /** Prints a line of the result. */
+  void say(String line) {
+    out.println(Printable.of(line));
   }
 
   /** Where progress goes. */
@@ -175,8 +182,8 @@ public final class Main {
 
   /** Prints an object on one line of UTF-8, whatever the encoding of the terminal. */
   void print(Map<String, Json> members) {
-    byte[] line =
-        (new Json.JsonObject(new LinkedHashMap<>(members)) + "\n").getBytes(StandardCharsets.UTF_8);
+    var json = Printable.of(new Json.JsonObject(new LinkedHashMap<>(members)).toString());
+    byte[] line = (json + "\n").getBytes(StandardCharsets.UTF_8);
     out.write(line, 0, line.length);
   }
 }

@@ -55,7 +55,9 @@ record ModelSource(String name, Path path, Checkpoint checkpoint, AutoCloseable 
   /** A word that names no file is meant as a bundled model: the error then lists those. */
   private static boolean mayBePath(String model) {
     try {
-      return Files.exists(Path.of(model)) || model.contains("/") || model.contains(".");
+      return !model.isEmpty() && Files.exists(Path.of(model))
+          || model.contains("/")
+          || model.contains(".");
     } catch (InvalidPathException e) {
       return false;
     }

@@ -1,5 +1,6 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.checkpoint.PartialFile;
 import dev.gatun.models.pipeline.GeneratedImages;
 import dev.gatun.models.pipeline.ImageRequest;
 import dev.gatun.models.pipeline.ImageSink;
@@ -8,13 +9,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Each picture in a PNG file of its own, numbered from {@code 000000.png}. What was made stays when
@@ -32,10 +33,10 @@ record PictureFolder(Path folder) implements PictureTarget {
 
   private static final String NUMBERED = "[0-9]{6}\\.png";
 
+  private static final int MORE_BYTES = 1 << 20;
+
   /** How much of a value a sentence shows. */
   private static final int SHOWN = 60;
-
-  private static final String PARTIAL = ".+\\.([0-9]{1,18})\\.partial";
 
   @Override
   public void check(ImageRequest request) throws IOException {
@@ -47,11 +48,11 @@ record PictureFolder(Path folder) implements PictureTarget {
     if (!Files.isWritable(folder)) {
       throw CommandException.failure(folder + ": cannot be written to; give another --out");
     }
-    removeLeftovers();
+    PartialFile.removeLeftoversIn(folder);
     var wanted = describe(request);
     var file = folder.resolve(PARAMETERS);
     if (Files.exists(file)) {
-      requireSame(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), wanted);
+      requireSame(read(file, wanted), wanted);
       if (request.rng() != Rng.IMAGE && holdsPictures()) {
         throw CommandException.failure(
             folder
@@ -67,6 +68,16 @@ record PictureFolder(Path folder) implements PictureTarget {
       }
       write(file, wanted);
     }
+  }
+
+  /** What the folder holds. Whatever has many more bytes than are wanted is other anyway. */
+  private static String read(Path file, String wanted) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw CommandException.failure(
+          file + ": is no file that tells what the folder holds; give an empty folder");
+    }
+    int most = wanted.getBytes(StandardCharsets.UTF_8).length + MORE_BYTES;
+    return new String(TextFile.read(file, most, "give an empty folder"), StandardCharsets.UTF_8);
   }
 
   private static String describe(ImageRequest request) {
@@ -117,32 +128,10 @@ record PictureFolder(Path folder) implements PictureTarget {
   }
 
   private static void write(Path file, String text) throws IOException {
-    var partial = PictureTarget.partial(file);
-    try {
-      Files.writeString(partial, text, StandardCharsets.UTF_8);
-      PictureTarget.complete(partial, file);
-    } finally {
-      Files.deleteIfExists(partial);
+    try (var partial = PartialFile.of(file)) {
+      Files.writeString(partial.path(), text, StandardCharsets.UTF_8);
+      partial.complete();
     }
-  }
-
-  /**
-   * Removes files that a program was writing when it was killed. In a container every program may
-   * have the number that this one has, which writes nothing yet.
-   */
-  private void removeLeftovers() throws IOException {
-    try (var files = Files.newDirectoryStream(folder, "*.partial")) {
-      for (var file : files) {
-        var name = file.getFileName().toString();
-        if (name.matches(PARTIAL) && !isWriting(Long.parseLong(name.replaceFirst(PARTIAL, "$1")))) {
-          Files.deleteIfExists(file);
-        }
-      }
-    }
-  }
-
-  private static boolean isWriting(long process) {
-    return process != ProcessHandle.current().pid() && ProcessHandle.of(process).isPresent();
   }
 
   private boolean holdsPictures() throws IOException {
@@ -163,10 +152,7 @@ record PictureFolder(Path folder) implements PictureTarget {
   @Override
   public Outcome make(ImageRequest request) throws IOException, InterruptedException {
     int made = request.generate(new Missing(this, request));
-    var files = new ArrayList<Path>();
-    for (int i = 0; Files.exists(picture(i)); i++) {
-      files.add(picture(i));
-    }
+    var files = IntStream.range(0, request.pictures()).mapToObj(this::picture).toList();
     return new Outcome(files, made, request.pictures() - made);
   }
 

@@ -1,5 +1,6 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.checkpoint.PartialFile;
 import dev.gatun.models.pipeline.ImageRequest;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ record PictureSheet(Path file) implements PictureTarget {
   @Override
   public void check(ImageRequest request) {
     PictureTarget.checkFile(file);
+    PartialFile.removeLeftovers(file);
     long most = MOST_PIXELS / ((long) request.size() * request.size());
     if (request.pictures() > most) {
       throw CommandException.failure(

@@ -1,17 +1,16 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.checkpoint.PartialFile;
 import dev.gatun.models.pipeline.ImageRequest;
 import java.awt.image.BufferedImage;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Locale;
+import picocli.CommandLine.TypeConversionException;
 
 /** Where pictures go. A file appears only when it is complete. */
 sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray {
@@ -46,13 +45,13 @@ sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray
               + " folder");
     }
     try {
-      var path = Path.of(out);
+      var path = new PathArgument().convert(out);
       if (lower.endsWith(".png")) {
         return new PictureSheet(path);
       }
       return lower.endsWith(".npz") ? new PictureArray(path) : new PictureFolder(path);
-    } catch (InvalidPathException e) {
-      throw CommandException.usage("--out " + out + ": " + e.getReason());
+    } catch (TypeConversionException e) {
+      throw CommandException.usage("--out: " + e.getMessage());
     }
   }
 
@@ -77,37 +76,16 @@ sealed interface PictureTarget permits PictureSheet, PictureFolder, PictureArray
     }
   }
 
-  /** Where a file is written until it is complete. */
-  static Path partial(Path file) {
-    return file.resolveSibling(
-        file.getFileName() + "." + ProcessHandle.current().pid() + ".partial");
-  }
-
   /** Writes a picture with what made it. */
   static void write(BufferedImage image, String text, Path file) throws IOException {
-    var partial = partial(file);
-    try {
+    try (var partial = PartialFile.of(file)) {
       try (var out =
           new BufferedOutputStream(
               Files.newOutputStream(
-                  partial, // nobody else's: its name has the number of this process
-                  StandardOpenOption.CREATE,
-                  StandardOpenOption.TRUNCATE_EXISTING,
-                  StandardOpenOption.WRITE))) {
+                  partial.path(), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE))) {
         Png.write(image, "parameters", text, out);
       }
-      complete(partial, file);
-    } finally {
-      Files.deleteIfExists(partial);
-    }
-  }
-
-  /** Makes a complete file appear. */
-  static void complete(Path partial, Path file) throws IOException {
-    try {
-      Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING);
+      partial.complete();
     }
   }
 }

@@ -27,7 +27,7 @@ public final class PlainLoggerFinder extends System.LoggerFinder {
     @Override
     public void log(Level level, ResourceBundle bundle, String message, Throwable thrown) {
       if (isLoggable(level)) {
-        System.err.println("gatun: " + message + (thrown == null ? "" : ": " + thrown));
+        print(message + (thrown == null ? "" : ": " + thrown));
       }
     }
 
@@ -35,8 +35,12 @@ public final class PlainLoggerFinder extends System.LoggerFinder {
     public void log(Level level, ResourceBundle bundle, String format, Object... parameters) {
       if (isLoggable(level)) {
         boolean plain = parameters == null || parameters.length == 0;
-        System.err.println("gatun: " + (plain ? format : MessageFormat.format(format, parameters)));
+        print(plain ? format : MessageFormat.format(format, parameters));
       }
+    }
+
+    private static void print(String line) {
+      System.err.println("gatun: " + Printable.of(line));
     }
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.ImagePipeline;
 import dev.gatun.runtime.Tensor;
@@ -220,7 +221,12 @@ class BulkSamplingTest {
     var again = generate("adm-digits", 5, folder);
     again.requireDone();
     assertTrue(again.out().contains(": 0 pictures, 5 were there"), again.out());
-    generate("adm-digits", 2, folder).requireDone();
+    var files = generate("adm-digits", 2, folder, "--json").json().array("files").items();
+    assertEquals(
+        List.of("000000.png", "000001.png"),
+        files.stream()
+            .map(file -> Path.of(((JsonString) file).value()).getFileName().toString())
+            .toList());
     assertEquals(five, finished(folder));
   }
 
@@ -282,6 +288,18 @@ class BulkSamplingTest {
             "mine.partial",
             "parameters.txt"),
         names(folder));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"all.png", "all.npz"})
+  void leftoversOfASingleFileVanishToo(String name) throws Exception {
+    var folder = folder();
+    var dead = new ProcessBuilder("true").start();
+    dead.waitFor();
+    Files.writeString(folder.resolve(name + "." + dead.pid() + ".partial"), "half a file");
+    Files.writeString(folder.resolve("other.png." + dead.pid() + ".partial"), "half a file");
+    generate("adm-digits", 2, folder.resolve(name)).requireDone();
+    assertEquals(List.of(name, "other.png." + dead.pid() + ".partial"), names(folder));
   }
 
   @ParameterizedTest

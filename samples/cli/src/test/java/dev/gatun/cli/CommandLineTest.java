@@ -4,7 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -87,6 +96,14 @@ class CommandLineTest {
           generate --out fruit.jpg             | written as PNG
           generate one two                     | 'two'
           generate --sampler em-sde --respacing 5 | em-sde takes no respacing
+          generate --sampler foo               | 'foo'; there are ddpm, ddim, em-sde, em-ode
+          generate --steps 5 --respacing 5     | --steps and --respacing exclude each other
+          generate --clip --threshold 0.99     | --clip and --threshold exclude each other
+          generate --no-clip --threshold 0.99  | --clip and --threshold exclude each other
+          generate --prompt a --prompts b      | --prompt and --prompts exclude each other
+          generate --class ,                   | --class is ',', where a name is empty
+          generate --class apple,,fig          | --class is 'apple,,fig', where a name is empty
+          generate --class apple --class fig,  | where a name is empty
           convert a                            | 'OUT.safetensors'
           convert a b --dtype f8               | --dtype is 'f8'
           forward --in a                       | '--weights=FILE'
@@ -124,6 +141,67 @@ class CommandLineTest {
     var run = Run.of(arguments.strip().split(" +"));
     assertEquals(Main.FAILED, run.exitCode(), arguments);
     run.requireOneSentence(said);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--sampler foo", "--sampler em-sde --respacing 5"})
+  void onlySamplersThatMakePicturesAreListed(String options) {
+    var run = Run.of(("generate " + options).split(" "));
+    assertTrue(run.err().contains(", ddim"), run.err());
+    assertFalse(run.err().contains("ddim-reverse"), run.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "generate --out",
+        "generate --vae",
+        "generate --config",
+        "info dit-fruit --config",
+        "convert dit-fruit",
+      })
+  void emptyNamesAreWrongUsage(String line) {
+    var arguments = new ArrayList<>(List.of(line.split(" ")));
+    arguments.add("");
+    var run = Run.of(arguments.toArray(String[]::new));
+    assertEquals(Main.USAGE, run.exitCode(), run.err());
+    run.requireOneSentence("the name is empty; give that of a file or folder");
+  }
+
+  @Test
+  void namesThatNoFileCanHaveAreWrongUsage() {
+    for (var option : List.of("--config", "--out")) {
+      var run = Run.of("generate", option, "a\0b");
+      assertEquals(Main.USAGE, run.exitCode(), run.err());
+      run.requireOneSentence("'a\\u0000b' cannot be the name of a file: Nul character not allowed");
+      assertTrue(run.err().contains(option), run.err());
+    }
+    assertEquals(
+        ", for names are written in ANSI_X3.4-1968 here; set LC_ALL=C.UTF-8",
+        PathArgument.reason(new InvalidPathException("?", "unmappable"), "ANSI_X3.4-1968"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"info dit-fruit --json", "info dit-fruit", "devices", "help", "--version"})
+  void whatCannotBePrintedIsAFailure(String line) {
+    var full =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            throw new IOException("No space left on device");
+          }
+        };
+    var err = new ByteArrayOutputStream();
+    int code =
+        Main.run(
+            line.split(" "),
+            new PrintStream(new BufferedOutputStream(full)),
+            new PrintStream(err, true, StandardCharsets.UTF_8));
+    assertEquals(Main.FAILED, code);
+    var said = err.toString(StandardCharsets.UTF_8);
+    assertTrue(said.startsWith("gatun: standard output is full or closed"), said);
+    assertEquals(1, said.lines().count(), said);
   }
 
   @Test

@@ -22,6 +22,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -155,6 +157,20 @@ class InspectCommandsTest {
   }
 
   @Test
+  void infoFailsWhereTheUserIsWrong() throws IOException {
+    var config = folder.resolve("bad.json");
+    Files.writeString(config, "depth 3");
+    for (var json : List.of("", " --json")) {
+      var run = Run.of(("info dit-fruit --config " + config + json).split(" "));
+      assertEquals(Main.FAILED, run.exitCode());
+      run.requireOneSentence("bad.json: is not sound JSON");
+      run = Run.of(("info dit-fruit --preset DiT-XL/2-256" + json).split(" "));
+      assertEquals(Main.FAILED, run.exitCode());
+      run.requireOneSentence("dit-fruit: is a ");
+    }
+  }
+
+  @Test
   void infoOfGarbage() throws IOException {
     var file = folder.resolve("garbage.pt");
     byte[] bytes = new byte[999];
@@ -202,6 +218,18 @@ class InspectCommandsTest {
       // 33 million weights
       assertTrue(json.number("rss_mib") > 126, json.toString());
     }
+  }
+
+  /**
+   * The widest tensor of 512 pictures, 64 tokens of 512 numbers each, has 64 MiB, which go back to
+   * the system after the last evaluation. (Of what has 32 MiB or less, glibc may keep the pages.)
+   */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void benchCountsTheIntermediates() {
+    var json = Run.of("bench dit-fruit --batch 512 --steps 1 --json".split(" ")).json();
+    double freed = json.number("rss_mib") - ResidentMemory.bytes() / (double) (1 << 20);
+    assertTrue(freed > 60, freed + " MiB");
   }
 
   @Test

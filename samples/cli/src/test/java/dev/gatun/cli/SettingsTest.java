@@ -70,7 +70,8 @@ class SettingsTest {
     change(options.contains(Option.ETA), plain, line, "--eta 0.37", "eta");
     change(options.contains(Option.CHURN), plain, line, "--churn 2", "churn");
     // another spacing than the three even steps, where the sampler has one
-    change(options.contains(Option.RESPACING), plain, line, "--respacing 1,3", "respacing");
+    var free = "dit-fruit --sampler " + sampler;
+    change(options.contains(Option.RESPACING), plain, free, "--respacing 1,3", "respacing");
   }
 
   private void change(boolean takes, int[] plain, String line, String option, String name)
@@ -183,7 +184,7 @@ class SettingsTest {
       delimiter = '|',
       textBlock =
           """
-          generate | --class --prompt --prompts --count --seed --rng --steps --respacing --sampler --eta --churn --guidance --guidance-channels --[no-]clip --size --vae --text-encoder --classifier --upsampler --low-res --preset --config --device --backend --threads --batch --out --json --help
+          generate | --class --prompt --prompts --count --seed --rng --steps --respacing --sampler --eta --churn --order --spacing --levels --guidance --guidance-channels --[no-]clip --threshold --size --vae --text-encoder --classifier --upsampler --low-res --preset --config --device --backend --threads --batch --out --json --help
           forward  | --weights --config --preset --in --out --device --backend --threads --help
           info     | --config --preset --json --help
           convert  | --dtype --config --preset --help

@@ -2,6 +2,8 @@ package dev.gatun.cli;
 
 import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.checkpoint.SafetensorsWriter;
+import dev.gatun.models.json.Json;
+import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.Families;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -31,8 +33,17 @@ final class TestFiles {
 
   /** A safetensors file of which only the header is written; the numbers are a hole of zeros. */
   static Path sparse(Path file, SequencedMap<String, Shape> tensors) throws IOException {
+    return sparse(file, tensors, Map.of());
+  }
+
+  /** The same with metadata. */
+  static Path sparse(Path file, SequencedMap<String, Shape> tensors, Map<String, String> metadata)
+      throws IOException {
     long offset = 0;
     var members = new LinkedHashMap<String, String>();
+    if (!metadata.isEmpty()) {
+      members.put("__metadata__", Json.object(metadata).toString());
+    }
     for (var entry : tensors.entrySet()) {
       long end = offset + entry.getValue().size() * Float.BYTES;
       members.put(
@@ -53,6 +64,24 @@ final class TestFiles {
       channel.write(length.flip());
       channel.write(ByteBuffer.wrap(bytes));
       channel.write(ByteBuffer.allocate(1), 8 + bytes.length + offset - 1);
+    }
+    return file;
+  }
+
+  /** A bundled model as a file, with other metadata. */
+  static Path bundled(String model, Path file, Map<String, String> changes) throws IOException {
+    var tensors = new LinkedHashMap<String, Tensor>();
+    try (var bundled = BundledModels.open(model)) {
+      var checkpoint = bundled.checkpoint();
+      var metadata = new LinkedHashMap<>(checkpoint.metadata());
+      metadata.putAll(changes);
+      for (var info : checkpoint.tensors().values()) {
+        tensors.put(
+            info.key(), checkpoint.read(info.key(), t -> Tensor.of(t.shape(), t.toFloats())));
+      }
+      SafetensorsWriter.write(file, metadata, tensors);
+    } finally {
+      tensors.values().forEach(Tensor::close);
     }
     return file;
   }
