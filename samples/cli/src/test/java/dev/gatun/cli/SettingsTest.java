@@ -69,6 +69,12 @@ class SettingsTest {
     var options = Samplers.entry(sampler).options();
     change(options.contains(Option.ETA), plain, line, "--eta 0.37", "eta");
     change(options.contains(Option.CHURN), plain, line, "--churn 2", "churn");
+    // the adaptive ones compare an order with the one below it
+    var order = sampler.endsWith("adaptive") ? "--order 2" : "--order 1";
+    change(options.contains(Option.ORDER), plain, line, order, "order");
+    change(options.contains(Option.SPACING), plain, line, "--spacing square-root", "spacing");
+    change(options.contains(Option.LEVELS), plain, line, "--levels exponential", "levels");
+    change(options.contains(Option.CLIP), plain, line, "--threshold 1", "clip");
     // another spacing than the three even steps, where the sampler has one
     var free = "dit-fruit --sampler " + sampler;
     change(options.contains(Option.RESPACING), plain, free, "--respacing 1,3", "respacing");
