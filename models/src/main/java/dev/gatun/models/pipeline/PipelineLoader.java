@@ -242,17 +242,18 @@ public final class PipelineLoader {
           "draws texts: give --text-encoder with the folder of CLIP ViT-L/14 (its model file,"
               + " vocab.json and merges.txt)");
     }
+    var name = found.getFileName() == null ? found.toString() : found.getFileName().toString();
     companions.text = ClipText.open(found, device);
     var text = companions.text.config();
     if (config instanceof UViTConfig uvit
         && (text.hiddenSize() != uvit.clipDim() || text.positions() != uvit.clipTokens())) {
       throw new CheckpointException(
-          found.getFileName().toString(),
+          name,
           "gives %d tokens of %d numbers, %s reads %d of %d; give the text encoder that it was trained with"
               .formatted(
                   text.positions(), text.hiddenSize(), file, uvit.clipTokens(), uvit.clipDim()));
     }
-    companions.note("text-encoder", found.getFileName().toString(), companions.text.fingerprint());
+    companions.note("text-encoder", name, companions.text.fingerprint());
   }
 
   private void loadUpsampler(
