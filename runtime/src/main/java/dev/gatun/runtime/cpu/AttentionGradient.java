@@ -42,7 +42,7 @@ final class AttentionGradient implements ThreadTeam.Work {
     float[] dk = new float[0];
     float[] dv = new float[0];
     float[] row = new float[0];
-    final Scratch right = new Scratch();
+    float[] right = new float[0];
   }
 
   private final ThreadTeam team;
@@ -110,7 +110,8 @@ final class AttentionGradient implements ThreadTeam.Work {
   private void head(int n, int head, Buffers b) {
     int pieces = Math.ceilDiv(size, MicroKernel.DEPTH);
     int keyPieces = Math.ceilDiv(keys, MicroKernel.DEPTH);
-    b.row = atLeast(b.row, Math.max(size, PANEL));
+    b.row = atLeast(b.row, size);
+    b.right = atLeast(b.right, Math.max(size, BLOCK) * PANEL);
     b.k = atLeast(b.k, pieces * keys * MicroKernel.STRIDE);
     b.v = atLeast(b.v, pieces * keys * MicroKernel.STRIDE);
     b.kTransposed = atLeast(b.kTransposed, keyPieces * size * MicroKernel.STRIDE);
@@ -163,22 +164,18 @@ final class AttentionGradient implements ThreadTeam.Work {
   /** One panel of queries: dQ, and its columns of Pᵀ and dSᵀ. */
   private void panel(int n, int head, int first, int query, int count, Buffers b) {
     long row = (long) n * queries + first + query;
-    var qPanel = b.right.segment(0, (long) size * PANEL);
-    var dOutPanel = b.right.segment(1, (long) size * PANEL);
-    transpose(q, row, count, head, scale, qPanel, b);
-    product(b.k, keys, qPanel, size, b.pPanel, 0, false);
+    transpose(q, row, count, head, scale, b.right, b.row);
+    product(b.k, keys, b.right, size, b.pPanel, 0, false);
     if (causal) {
       FlashAttention.hideLater(b.pPanel, 0, keys, first + query);
     }
     softmax(b.pPanel, keys);
-    transpose(dOut, row, count, head, 1, dOutPanel, b);
-    product(b.v, keys, dOutPanel, size, b.dsPanel, 0, false);
+    transpose(dOut, row, count, head, 1, b.right, b.row);
+    product(b.v, keys, b.right, size, b.dsPanel, 0, false);
     for (int half = 0; half < PANEL; half += Lanes.COUNT) {
       slopes(b.pPanel, b.dsPanel, half, half + keys * PANEL, scale);
     }
-    var dsPanel = b.right.segment(2, (long) keys * PANEL);
-    MemorySegment.copy(b.dsPanel, 0, dsPanel, Tensor.FLOAT, 0, keys * PANEL);
-    product(b.kTransposed, size, dsPanel, keys, b.dq, 0, false);
+    product(b.kTransposed, size, b.dsPanel, keys, b.dq, 0, false);
     storeQueries(row, count, head, b);
     for (int key = 0; key < keys; key++) {
       System.arraycopy(b.pPanel, key * PANEL, b.p, key * MicroKernel.STRIDE + query, PANEL);
@@ -188,10 +185,10 @@ final class AttentionGradient implements ThreadTeam.Work {
 
   /** {@code C = A·B} or {@code C += A·B} for a left operand {@code [pieces of k][rows][STRIDE]}. */
   private static void product(
-      float[] a, int rows, MemorySegment right, int k, float[] c, int to, boolean add) {
+      float[] a, int rows, float[] right, int k, float[] c, int to, boolean add) {
     for (int done = 0, piece = 0; done < k; done += MicroKernel.DEPTH, piece++) {
       int depth = Math.min(MicroKernel.DEPTH, k - done);
-      long panel = (long) done * PANEL * Float.BYTES;
+      int panel = done * PANEL;
       for (int r = 0; r < rows; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, rows - r);
         int at = (piece * rows + r) * MicroKernel.STRIDE;
@@ -207,18 +204,16 @@ final class AttentionGradient implements ThreadTeam.Work {
 
   /** Rows of queries as a right operand, {@code [size][PANEL]}, with zeros where there is none. */
   private void transpose(
-      Tensor from, long row, int count, int head, float factor, MemorySegment to, Buffers b) {
-    float[] columns = b.dq; // not in use before the end of the panel
+      Tensor from, long first, int count, int head, float factor, float[] to, float[] row) {
     if (count < PANEL) {
-      Arrays.fill(columns, 0, size * PANEL, 0f);
+      Arrays.fill(to, 0, size * PANEL, 0f);
     }
     for (int i = 0; i < count; i++) {
-      load(from, row + i, head * size, b.row, 0, size);
+      load(from, first + i, head * size, row, 0, size);
       for (int c = 0; c < size; c++) {
-        columns[c * PANEL + i] = b.row[c] * factor;
+        to[c * PANEL + i] = row[c] * factor;
       }
     }
-    MemorySegment.copy(columns, 0, to, Tensor.FLOAT, 0, size * PANEL);
   }
 
   /** The scores of all keys become weights. */
@@ -270,16 +265,16 @@ final class AttentionGradient implements ThreadTeam.Work {
   /** {@code sums += left·rows} for the rows of a block of queries, panel by panel of channels. */
   private void addBlock(
       Tensor rows, int n, int head, int first, int count, float[] left, float[] sums, Buffers b) {
-    var right = b.right.segment(3, (long) BLOCK * PANEL);
     for (int panel = 0; panel < sizePanels; panel++) {
       int column = panel * PANEL;
       int width = Math.min(PANEL, size - column);
-      Arrays.fill(b.row, 0, PANEL, 0f);
-      for (int i = 0; i < count; i++) {
-        load(rows, (long) n * queries + first + i, head * size + column, b.row, 0, width);
-        MemorySegment.copy(b.row, 0, right, Tensor.FLOAT, (long) i * PANEL * Float.BYTES, PANEL);
+      if (width < PANEL) {
+        Arrays.fill(b.right, 0, count * PANEL, 0f);
       }
-      product(left, keys, right, count, sums, panel * keys * PANEL, true);
+      for (int i = 0; i < count; i++) {
+        load(rows, (long) n * queries + first + i, head * size + column, b.right, i * PANEL, width);
+      }
+      product(left, keys, b.right, count, sums, panel * keys * PANEL, true);
     }
   }
 
@@ -314,11 +309,5 @@ final class AttentionGradient implements ThreadTeam.Work {
 
   private static float[] atLeast(float[] array, int length) {
     return array.length < length ? new float[length] : array;
-  }
-
-  void close() {
-    for (var b : buffers) {
-      b.right.close();
-    }
   }
 }

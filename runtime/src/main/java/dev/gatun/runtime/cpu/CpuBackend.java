@@ -383,9 +383,5 @@ final class CpuBackend implements Backend {
   @Override
   public void close() {
     team.close();
-    attentionGradient.close();
-    for (var buffers : scratch) {
-      buffers.close();
-    }
   }
 }

@@ -168,73 +168,62 @@ final class FlashAttention implements ThreadTeam.Work {
   /** One panel of queries of one head. */
   private void attend(int group, int head, int query, Scratch buffers) {
     int count = Math.min(QUERIES, queries - query);
-    var panel =
-        buffers.segment(
-            0, (long) (size + KEYS) * QUERIES); // Qᵀ [size][QUERIES], then P [KEYS][QUERIES]
-    long weights = (long) size * QUERIES * Float.BYTES;
-    // Sᵀ [KEYS][QUERIES], Oᵀ [size][QUERIES], then running maximum, sum and correction, one row
-    // each.
-    float[] work = buffers.floats(2, (KEYS + size + 3) * QUERIES);
+    // Sᵀ and then P [KEYS][QUERIES], Oᵀ [size][QUERIES], running maximum, sum and correction, one
+    // row each, and Qᵀ [size][QUERIES].
+    float[] work = buffers.floats(2, (KEYS + 2 * size + 3) * QUERIES);
     int o = KEYS * QUERIES;
     int max = o + size * QUERIES;
-    packQueries(group, head, query, count, panel, work, buffers.floats(3, size));
+    int panel = max + 3 * QUERIES;
+    packQueries(group, head, query, count, work, panel, buffers.floats(3, size));
     Arrays.fill(work, max, max + QUERIES, Float.NEGATIVE_INFINITY);
     Arrays.fill(work, max + QUERIES, max + 2 * QUERIES, 0f);
     int visible = causal ? Math.min(keys, query + count) : keys;
     for (int key = 0; key < visible; key += KEYS) {
       int block = Math.min(KEYS, visible - key);
-      score(key, block, panel, work, buffers);
+      score(key, block, work, panel, buffers);
       bias.add(work, head, key, block, query, count);
       if (causal) {
         hideLater(work, key, block, query);
       }
-      softmax(work, max, block, panel, weights);
+      softmax(work, max, block);
       if (key > 0) {
         correct(work, o, size, max + 2 * QUERIES);
       }
-      addValues(key, block, panel, weights, work, o, buffers);
+      addValues(key, block, work, o, buffers);
     }
     store(group, head, query, count, work, o, max + QUERIES, buffers.floats(3, size));
   }
 
   /** {@code Qᵀ·scale [size][QUERIES]}; columns without a query are zero. */
   private void packQueries(
-      int group, int head, int query, int count, MemorySegment panel, float[] work, float[] row) {
-    float[] to = work;
-    for (int base = 0;
-        base < size;
-        base += KEYS) { // the score rows serve as a buffer of KEYS channels
-      int channels = Math.min(KEYS, size - base);
-      if (count < QUERIES) {
-        Arrays.fill(to, 0, channels * QUERIES, 0f);
+      int group, int head, int query, int count, float[] work, int panel, float[] row) {
+    if (count < QUERIES) {
+      Arrays.fill(work, panel, panel + size * QUERIES, 0f);
+    }
+    for (int i = 0; i < count; i++) {
+      copyRow(q, row(group, query + i, queries), qStride, head * size, row, 0, size);
+      for (int c = 0; c < size; c++) {
+        work[panel + c * QUERIES + i] = row[c] * scale;
       }
-      for (int i = 0; i < count; i++) {
-        copyRow(q, row(group, query + i, queries), qStride, head * size + base, row, 0, channels);
-        for (int c = 0; c < channels; c++) {
-          to[c * QUERIES + i] = row[c] * scale;
-        }
-      }
-      MemorySegment.copy(
-          to, 0, panel, Tensor.FLOAT, (long) base * QUERIES * Float.BYTES, channels * QUERIES);
     }
   }
 
   /** {@code Sᵀ = K·Qᵀ} for a block of keys. */
-  private void score(int key, int block, MemorySegment panel, float[] work, Scratch buffers) {
+  private void score(int key, int block, float[] work, int panel, Scratch buffers) {
     float[] packed = buffers.floats(0, 0);
     int perRow = tilesPerRow();
     for (int piece = 0; piece < pieces(); piece++) {
       int channel = piece * MicroKernel.DEPTH;
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
-      long from = (long) channel * QUERIES * Float.BYTES;
+      int from = panel + channel * QUERIES;
       for (int j = 0; j < block; j += MicroKernel.ROWS) {
         int at = piece * pieceFloats() + keyRow(key + j, perRow, depth);
         int rows = Math.min(MicroKernel.ROWS, block - j);
         int to = j * QUERIES;
         if (piece == 0) {
-          MicroKernel.multiply(packed, at, panel, from, depth, ZEROS, 0, 0, work, to, rows);
+          MicroKernel.multiply(packed, at, work, from, depth, ZEROS, 0, 0, work, to, rows);
         } else {
-          MicroKernel.multiply(packed, at, panel, from, depth, work, to, QUERIES, work, to, rows);
+          MicroKernel.multiply(packed, at, work, from, depth, work, to, QUERIES, work, to, rows);
         }
       }
     }
@@ -249,11 +238,11 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /**
-   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far, and
-   * moves them to the panel; the row after the sums receives the factor {@code e^(m_old − m)} that
-   * corrects what was added before.
+   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far; the
+   * row after the sums receives the factor {@code e^(m_old − m)} that corrects what was added
+   * before.
    */
-  private static void softmax(float[] work, int max, int block, MemorySegment panel, long weights) {
+  private static void softmax(float[] work, int max, int block) {
     int sums = max + QUERIES;
     int corrections = sums + QUERIES;
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
@@ -264,7 +253,6 @@ final class FlashAttention implements ThreadTeam.Work {
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
       addUp(work, half, half + block * QUERIES, sums + half, corrections + half);
     }
-    MemorySegment.copy(work, 0, panel, Tensor.FLOAT, weights, block * QUERIES);
   }
 
   /**
@@ -305,8 +293,7 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** {@code Oᵀ += Vᵀ·P} for a block of keys. */
-  private void addValues(
-      int key, int block, MemorySegment panel, long weights, float[] work, int o, Scratch buffers) {
+  private void addValues(int key, int block, float[] work, int o, Scratch buffers) {
     float[] packed = buffers.floats(1, 0);
     int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
     for (int c = 0; c < size; c += MicroKernel.ROWS) {
@@ -314,10 +301,9 @@ final class FlashAttention implements ThreadTeam.Work {
       int from = at + c * MicroKernel.STRIDE;
       int to = o + c * QUERIES;
       if (key == 0) {
-        MicroKernel.multiply(packed, from, panel, weights, block, ZEROS, 0, 0, work, to, rows);
+        MicroKernel.multiply(packed, from, work, 0, block, ZEROS, 0, 0, work, to, rows);
       } else {
-        MicroKernel.multiply(
-            packed, from, panel, weights, block, work, to, QUERIES, work, to, rows);
+        MicroKernel.multiply(packed, from, work, 0, block, work, to, QUERIES, work, to, rows);
       }
     }
   }

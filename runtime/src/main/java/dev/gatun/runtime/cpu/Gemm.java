@@ -14,10 +14,10 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>The blocking is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix
  * Multiplication", 2008): a block of rows of A, and {@link MicroKernel#DEPTH} columns of it at a
  * time, is copied to where it stays in the second-level cache; each panel of the weight passes over
- * it once. What A is, only the {@link Rows} know: a tensor, or the windows of a feature map. A
- * finished tile is still in the first-level cache when {@link TileEpilogue} stores it. Threads
- * share the grid of row tiles and panels; none of this changes a bit of the result, because an
- * element is always one chain over k.
+ * it once, from a copy in the first-level cache. What A is, only the {@link Rows} know: a tensor,
+ * or the windows of a feature map. A finished tile is still in the first-level cache when {@link
+ * TileEpilogue} stores it. Threads share the grid of row tiles and panels; none of this changes a
+ * bit of the result, because an element is always one chain over k.
  */
 final class Gemm implements ThreadTeam.Work {
   /** The rows of the left matrix, which need not exist as a whole. */
@@ -49,10 +49,12 @@ final class Gemm implements ThreadTeam.Work {
   }
 
   /**
-   * Rows of A that one worker copies at a time: with DEPTH columns they fill a part of the
+   * Most rows of A that one worker copies at a time: with DEPTH columns they fill half of the
    * second-level cache.
    */
-  private static final int BLOCK = 8 * MicroKernel.ROWS;
+  private static final int BLOCK =
+      Math.max(1, Caches.L2 / 2 / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
+          * MicroKernel.ROWS;
 
   /**
    * Panels whose sums are held while k advances; all of them at once if one piece of k is enough.
@@ -61,6 +63,7 @@ final class Gemm implements ThreadTeam.Work {
 
   private static final VectorSpecies<Float> S = Lanes.F32;
   private static final int TILE = MicroKernel.ROWS * MicroKernel.WIDTH;
+  private static final int PANEL = MicroKernel.DEPTH * MicroKernel.WIDTH;
 
   private final ThreadTeam team;
   private final Scratch[] scratch;
@@ -169,30 +172,39 @@ final class Gemm implements ThreadTeam.Work {
     int to = Math.min(rows, ThreadTeam.begin(tiles, rowPart + 1, rowParts) * MicroKernel.ROWS);
     int firstPanel = ThreadTeam.begin(panelCount, columnPart, columnParts);
     int lastPanel = ThreadTeam.begin(panelCount, columnPart + 1, columnParts);
-    if (firstPanel == lastPanel) {
+    if (firstPanel == lastPanel || from >= to) {
       return;
     }
     int pieces = Math.max(1, Math.ceilDiv(in, MicroKernel.DEPTH));
     int group = pieces == 1 ? lastPanel - firstPanel : GROUP;
     // All pieces of a block are kept for the groups to come; for a single group, none is.
     boolean again = lastPanel - firstPanel > group;
-    float[] a = scratch[worker].floats(0, (again ? pieces : 1) * BLOCK * MicroKernel.STRIDE);
-    float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * BLOCK * MicroKernel.WIDTH);
+    int block = block(to - from);
+    float[] a = scratch[worker].floats(0, (again ? pieces : 1) * block * MicroKernel.STRIDE);
+    float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * block * MicroKernel.WIDTH);
     float[] t = scratch[worker].floats(2, TILE);
-    for (int row = from; row < to; row += BLOCK) {
-      int count = Math.min(BLOCK, to - row);
+    float[] b = scratch[worker].floats(3, PANEL);
+    for (int row = from; row < to; row += block) {
+      int count = Math.min(block, to - row);
       for (int panel = firstPanel; panel < lastPanel; panel += group) {
         int end = Math.min(lastPanel, panel + group);
         for (int piece = 0; piece < pieces; piece++) {
-          int at = again ? piece * BLOCK * MicroKernel.STRIDE : 0;
+          int at = again ? piece * block * MicroKernel.STRIDE : 0;
           if (panel == firstPanel) {
             int k = piece * MicroKernel.DEPTH;
             source.copy(row, count, k, Math.min(MicroKernel.DEPTH, in - k), a, at);
           }
-          multiplyBlock(a, at, c, t, row, count, panel, end, piece, pieces);
+          multiplyBlock(a, at, b, c, t, row, count, panel, end, piece, pieces);
         }
       }
     }
+  }
+
+  /** The rows of a block: as few blocks as fit the cache, of the same size. */
+  private static int block(int rows) {
+    int tiles = Math.ceilDiv(rows, MicroKernel.ROWS);
+    int blocks = Math.ceilDiv(rows, BLOCK);
+    return Math.ceilDiv(tiles, blocks) * MicroKernel.ROWS;
   }
 
   /**
@@ -224,6 +236,7 @@ final class Gemm implements ThreadTeam.Work {
   private void multiplyBlock(
       float[] a,
       int first,
+      float[] b,
       float[] c,
       float[] t,
       int row,
@@ -235,20 +248,25 @@ final class Gemm implements ThreadTeam.Work {
     int k = piece * MicroKernel.DEPTH;
     int depth = Math.min(MicroKernel.DEPTH, in - k);
     boolean last = piece == pieces - 1;
+    boolean stream = count <= StreamKernel.ROWS;
     for (int p = panel; p < end; p++) {
       long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
+      if (!stream) {
+        copyRun(panels, from, b, 0, depth * MicroKernel.WIDTH);
+      }
       for (int r = 0; r < count; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, count - r);
         int at = first + r * MicroKernel.STRIDE;
-        int tile = pieces == 1 ? 0 : ((p - panel) * BLOCK + r) * MicroKernel.WIDTH;
+        int tile = pieces == 1 ? 0 : ((p - panel) * count + r) * MicroKernel.WIDTH;
         // The sums begin with the bias, which costs nothing, and go on with what the piece before
         // left.
-        if (piece == 0) {
-          int column = p * MicroKernel.WIDTH;
-          MicroKernel.multiply(a, at, panels, from, depth, bias, column, 0, c, tile, height);
+        float[] start = piece == 0 ? bias : c;
+        int begin = piece == 0 ? p * MicroKernel.WIDTH : tile;
+        int step = piece == 0 ? 0 : MicroKernel.WIDTH;
+        if (stream) {
+          StreamKernel.multiply(a, at, panels, from, depth, start, begin, step, c, tile, height);
         } else {
-          MicroKernel.multiply(
-              a, at, panels, from, depth, c, tile, MicroKernel.WIDTH, c, tile, height);
+          MicroKernel.multiply(a, at, b, 0, depth, start, begin, step, c, tile, height);
         }
         if (last) {
           epilogue.store(c, tile, height, row + r, p * MicroKernel.WIDTH, t);

@@ -1,6 +1,6 @@
 package dev.gatun.runtime.cpu;
 
-import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -9,7 +9,7 @@ import jdk.incubator.vector.VectorSpecies;
  * tile of a few rows of A by two vectors of B, with all sums in registers.
  *
  * <pre>
- *   A  float[], rows STRIDE apart       B  panel [k][WIDTH], aligned        C  float[], rows WIDTH apart
+ *   A  float[], rows STRIDE apart       B  float[], panel [k][WIDTH]        C  float[], rows WIDTH apart
  *      ┌──── k ────┐                       ┌─ 2 vectors ─┐                      ┌─ 2 vectors ─┐
  *   12 │           │                     k │             │                   12 │             │
  *      └───────────┘                       └─────────────┘                      └─────────────┘
@@ -17,8 +17,9 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Twelve rows by two vectors are 24 sums of the 32 registers of AVX-512; six by two are 12 of
  * the 16 of AVX2. The stride of A is a constant, so the twelve broadcasts need one index register
- * and a displacement each, and packing A is copying rows. Only B is read through a segment (two
- * accesses): with more of them the compilers give the method up in some starts of the JVM.
+ * and a displacement each, and packing A is copying rows. All operands are arrays: the checks of
+ * arrays are done before the loop, while those of segments remain in it and cost a quarter of the
+ * time of six rows. Copying a panel before many tiles pass over it costs a hundredth.
  *
  * <p>Every element is one chain of fused multiply-adds in rising k, whatever tile it is part of; so
  * its bits depend neither on the number of rows nor on the vector width.
@@ -48,7 +49,7 @@ final class MicroKernel {
    * @param a rows of A, {@link #STRIDE} apart
    * @param at index of the first element of A
    * @param b panel of B, {@code [k][WIDTH]}
-   * @param from byte offset of the panel
+   * @param from index of the first element of the panel
    * @param k length of the products, up to {@link #DEPTH}
    * @param start where the sums begin: a row for all of them, such as a bias, or C itself to go on
    * @param begin index of the first element of it
@@ -60,8 +61,8 @@ final class MicroKernel {
   static void multiply(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -79,8 +80,8 @@ final class MicroKernel {
   private static void multiplyFew(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -105,8 +106,8 @@ final class MicroKernel {
   private static void tile12(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -137,44 +138,44 @@ final class MicroKernel {
     var d10 = FloatVector.fromArray(S, start, begin + 10 * step + Lanes.COUNT);
     var c11 = FloatVector.fromArray(S, start, begin + 11 * step);
     var d11 = FloatVector.fromArray(S, start, begin + 11 * step + Lanes.COUNT);
-    long offset = from;
-    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
-      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
-      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
-      var x = FloatVector.broadcast(S, a[i]);
+    for (int i = 0; i < k; i++) {
+      int j = from + i * WIDTH;
+      var p = FloatVector.fromArray(S, b, j);
+      var q = FloatVector.fromArray(S, b, j + Lanes.COUNT);
+      var x = FloatVector.broadcast(S, a[at + i]);
       c0 = x.fma(p, c0);
       d0 = x.fma(q, d0);
-      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 1 * STRIDE]);
       c1 = x.fma(p, c1);
       d1 = x.fma(q, d1);
-      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 2 * STRIDE]);
       c2 = x.fma(p, c2);
       d2 = x.fma(q, d2);
-      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 3 * STRIDE]);
       c3 = x.fma(p, c3);
       d3 = x.fma(q, d3);
-      x = FloatVector.broadcast(S, a[i + 4 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 4 * STRIDE]);
       c4 = x.fma(p, c4);
       d4 = x.fma(q, d4);
-      x = FloatVector.broadcast(S, a[i + 5 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 5 * STRIDE]);
       c5 = x.fma(p, c5);
       d5 = x.fma(q, d5);
-      x = FloatVector.broadcast(S, a[i + 6 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 6 * STRIDE]);
       c6 = x.fma(p, c6);
       d6 = x.fma(q, d6);
-      x = FloatVector.broadcast(S, a[i + 7 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 7 * STRIDE]);
       c7 = x.fma(p, c7);
       d7 = x.fma(q, d7);
-      x = FloatVector.broadcast(S, a[i + 8 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 8 * STRIDE]);
       c8 = x.fma(p, c8);
       d8 = x.fma(q, d8);
-      x = FloatVector.broadcast(S, a[i + 9 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 9 * STRIDE]);
       c9 = x.fma(p, c9);
       d9 = x.fma(q, d9);
-      x = FloatVector.broadcast(S, a[i + 10 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 10 * STRIDE]);
       c10 = x.fma(p, c10);
       d10 = x.fma(q, d10);
-      x = FloatVector.broadcast(S, a[i + 11 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 11 * STRIDE]);
       c11 = x.fma(p, c11);
       d11 = x.fma(q, d11);
     }
@@ -204,12 +205,17 @@ final class MicroKernel {
     d11.intoArray(c, to + 11 * WIDTH + Lanes.COUNT);
   }
 
-  /** 6 rows by two vectors. */
+  /**
+   * 6 rows by two vectors. With 12 sums there is room for one broadcast, but the compiler's
+   * scheduler moves all loads of the loop to its top: six broadcasts are then alive at once, a sum
+   * is spilled, and its way through memory makes the kernel two and a half times slower. A fence
+   * between the loads, which is no instruction on x86, keeps them where they are needed.
+   */
   private static void tile6(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -228,26 +234,31 @@ final class MicroKernel {
     var d4 = FloatVector.fromArray(S, start, begin + 4 * step + Lanes.COUNT);
     var c5 = FloatVector.fromArray(S, start, begin + 5 * step);
     var d5 = FloatVector.fromArray(S, start, begin + 5 * step + Lanes.COUNT);
-    long offset = from;
-    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
-      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
-      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
-      var x = FloatVector.broadcast(S, a[i]);
+    for (int i = 0; i < k; i++) {
+      int j = from + i * WIDTH;
+      var p = FloatVector.fromArray(S, b, j);
+      var q = FloatVector.fromArray(S, b, j + Lanes.COUNT);
+      var x = FloatVector.broadcast(S, a[at + i]);
       c0 = x.fma(p, c0);
       d0 = x.fma(q, d0);
-      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      VarHandle.loadLoadFence();
+      x = FloatVector.broadcast(S, a[at + i + 1 * STRIDE]);
       c1 = x.fma(p, c1);
       d1 = x.fma(q, d1);
-      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      VarHandle.loadLoadFence();
+      x = FloatVector.broadcast(S, a[at + i + 2 * STRIDE]);
       c2 = x.fma(p, c2);
       d2 = x.fma(q, d2);
-      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      VarHandle.loadLoadFence();
+      x = FloatVector.broadcast(S, a[at + i + 3 * STRIDE]);
       c3 = x.fma(p, c3);
       d3 = x.fma(q, d3);
-      x = FloatVector.broadcast(S, a[i + 4 * STRIDE]);
+      VarHandle.loadLoadFence();
+      x = FloatVector.broadcast(S, a[at + i + 4 * STRIDE]);
       c4 = x.fma(p, c4);
       d4 = x.fma(q, d4);
-      x = FloatVector.broadcast(S, a[i + 5 * STRIDE]);
+      VarHandle.loadLoadFence();
+      x = FloatVector.broadcast(S, a[at + i + 5 * STRIDE]);
       c5 = x.fma(p, c5);
       d5 = x.fma(q, d5);
     }
@@ -269,8 +280,8 @@ final class MicroKernel {
   private static void tile4(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -285,20 +296,20 @@ final class MicroKernel {
     var d2 = FloatVector.fromArray(S, start, begin + 2 * step + Lanes.COUNT);
     var c3 = FloatVector.fromArray(S, start, begin + 3 * step);
     var d3 = FloatVector.fromArray(S, start, begin + 3 * step + Lanes.COUNT);
-    long offset = from;
-    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
-      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
-      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
-      var x = FloatVector.broadcast(S, a[i]);
+    for (int i = 0; i < k; i++) {
+      int j = from + i * WIDTH;
+      var p = FloatVector.fromArray(S, b, j);
+      var q = FloatVector.fromArray(S, b, j + Lanes.COUNT);
+      var x = FloatVector.broadcast(S, a[at + i]);
       c0 = x.fma(p, c0);
       d0 = x.fma(q, d0);
-      x = FloatVector.broadcast(S, a[i + 1 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 1 * STRIDE]);
       c1 = x.fma(p, c1);
       d1 = x.fma(q, d1);
-      x = FloatVector.broadcast(S, a[i + 2 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 2 * STRIDE]);
       c2 = x.fma(p, c2);
       d2 = x.fma(q, d2);
-      x = FloatVector.broadcast(S, a[i + 3 * STRIDE]);
+      x = FloatVector.broadcast(S, a[at + i + 3 * STRIDE]);
       c3 = x.fma(p, c3);
       d3 = x.fma(q, d3);
     }
@@ -316,8 +327,8 @@ final class MicroKernel {
   private static void tile1(
       float[] a,
       int at,
-      MemorySegment b,
-      long from,
+      float[] b,
+      int from,
       int k,
       float[] start,
       int begin,
@@ -326,11 +337,11 @@ final class MicroKernel {
       int to) {
     var c0 = FloatVector.fromArray(S, start, begin);
     var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
-    long offset = from;
-    for (int i = at; i < at + k; i++, offset += 2L * Lanes.BYTES) {
-      var p = FloatVector.fromMemorySegment(S, b, offset, Lanes.LE);
-      var q = FloatVector.fromMemorySegment(S, b, offset + Lanes.BYTES, Lanes.LE);
-      var x = FloatVector.broadcast(S, a[i]);
+    for (int i = 0; i < k; i++) {
+      int j = from + i * WIDTH;
+      var p = FloatVector.fromArray(S, b, j);
+      var q = FloatVector.fromArray(S, b, j + Lanes.COUNT);
+      var x = FloatVector.broadcast(S, a[at + i]);
       c0 = x.fma(p, c0);
       d0 = x.fma(q, d0);
     }

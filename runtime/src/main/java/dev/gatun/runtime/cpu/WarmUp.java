@@ -86,6 +86,7 @@ final class WarmUp implements Runnable {
   private static void products() {
     float[] a = new float[MicroKernel.ROWS * MicroKernel.STRIDE];
     float[] c = new float[MicroKernel.ROWS * MicroKernel.WIDTH];
+    float[] right = new float[DEPTH * MicroKernel.WIDTH];
     try (var b = Tensor.allocate(DType.F32, Shape.of(DEPTH, MicroKernel.WIDTH))) {
       var panel = b.segment();
       for (int i = 0; i < LOADS; i++) {
@@ -95,7 +96,7 @@ final class WarmUp implements Runnable {
       double flops = 2.0 * PRODUCTS * MicroKernel.ROWS * MicroKernel.WIDTH * DEPTH;
       for (long begin = System.nanoTime(), end; ; begin = end) {
         for (int i = 0; i < PRODUCTS; i++) {
-          MicroKernel.multiply(a, 0, panel, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
+          MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
         }
         end = System.nanoTime();
         if (flops / (end - begin) * 1e9 > COMPILED_FLOPS || end > deadline) {
@@ -150,8 +151,6 @@ final class WarmUp implements Runnable {
         elementwise.combine(1, image.columns(0, 2), 1, image.columns(2, 4), image.columns(0, 2));
         elementwise.clamp(image, -1, 1, image);
       }
-    } finally {
-      scratch[0].close();
     }
   }
 }
