@@ -29,6 +29,16 @@ class LinearTest {
     }
   }
 
+  /** More rows than a block, more inputs than a piece, more outputs than a group of panels. */
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
+  void productOfSeveralBlocks(Choice choice) {
+    try (var oracle = TestBackends.reference();
+        var backend = choice.open()) {
+      product(oracle, backend, 661, 401, 801);
+    }
+  }
+
   private static void product(Backend oracle, Backend backend, int rows, int in, int out) {
     var what = "linear of " + rows + " rows, " + in + " to " + out;
     try (var tensors = new TestTensors()) {
