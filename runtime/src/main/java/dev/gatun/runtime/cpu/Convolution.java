@@ -14,6 +14,7 @@ import java.util.Arrays;
  */
 final class Convolution implements Gemm.Rows {
   private final Gemm gemm;
+  private final Winograd winograd;
 
   // The call that is running.
   private MemorySegment x;
@@ -27,8 +28,9 @@ final class Convolution implements Gemm.Rows {
   private int kernelWidth;
   private Conv2dSpec spec;
 
-  Convolution(Gemm gemm) {
+  Convolution(Gemm gemm, Winograd winograd) {
     this.gemm = gemm;
+    this.winograd = winograd;
   }
 
   void conv2d(
@@ -36,6 +38,10 @@ final class Convolution implements Gemm.Rows {
     var panels = kernel.panels("conv2d");
     if (isProduct(kernel, spec)) {
       gemm.multiply(x, kernel.in(), panels, e, null, residual, out);
+      return;
+    }
+    if (Winograd.pays(kernel, spec, out)) {
+      winograd.conv2d(x, kernel, spec, e, residual, out);
       return;
     }
     this.x = x.segment();

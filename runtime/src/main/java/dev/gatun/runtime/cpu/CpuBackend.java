@@ -45,7 +45,7 @@ final class CpuBackend implements Backend {
       scratch[i] = new Scratch();
     }
     gemm = new Gemm(team, scratch);
-    convolution = new Convolution(gemm);
+    convolution = new Convolution(gemm, new Winograd(team, scratch));
     convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
     attentionGradient = new AttentionGradient(team);

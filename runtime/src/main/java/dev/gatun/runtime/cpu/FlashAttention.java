@@ -82,21 +82,17 @@ final class FlashAttention implements ThreadTeam.Work {
     team.run(this);
   }
 
-  /**
-   * The layout of the packed keys: {@code [pieces][groups][ROWS][STRIDE]}, several tiles side by
-   * side in a row.
-   */
+  /** The layout of the packed keys: {@code [pieces]} of {@link PackedRows}. */
   private int pieces() {
     return Math.ceilDiv(size, MicroKernel.DEPTH);
   }
 
-  private int tilesPerRow() {
-    return MicroKernel.STRIDE / Math.min(size, MicroKernel.DEPTH);
+  private int perLine() {
+    return PackedRows.perLine(Math.min(size, MicroKernel.DEPTH));
   }
 
   private int pieceFloats() {
-    int tiles = Math.ceilDiv(keys, MicroKernel.ROWS);
-    return Math.ceilDiv(tiles, tilesPerRow()) * MicroKernel.ROWS * MicroKernel.STRIDE;
+    return PackedRows.floats(keys, perLine());
   }
 
   @Override
@@ -118,22 +114,15 @@ final class FlashAttention implements ThreadTeam.Work {
 
   private void packKeys(int group, int head, Scratch buffers) {
     float[] to = buffers.floats(0, pieces() * pieceFloats());
-    int perRow = tilesPerRow();
+    int perLine = perLine();
     for (int piece = 0; piece < pieces(); piece++) {
       int channel = piece * MicroKernel.DEPTH;
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
       for (int key = 0; key < keys; key++) {
-        int at = piece * pieceFloats() + keyRow(key, perRow, depth);
+        int at = piece * pieceFloats() + PackedRows.at(key, perLine, depth);
         copyRow(k, row(group, key, keys), kStride, head * size + channel, to, at, depth);
       }
     }
-  }
-
-  /** Where a key's channels begin among the packed keys of a piece. */
-  private static int keyRow(int key, int perRow, int depth) {
-    int tile = key / MicroKernel.ROWS;
-    int row = tile / perRow * MicroKernel.ROWS + key % MicroKernel.ROWS;
-    return row * MicroKernel.STRIDE + tile % perRow * depth;
   }
 
   /** Values, channel by channel: {@code [blocks of DEPTH keys][size][STRIDE]}. */
@@ -211,13 +200,13 @@ final class FlashAttention implements ThreadTeam.Work {
   /** {@code Sᵀ = K·Qᵀ} for a block of keys. */
   private void score(int key, int block, float[] work, int panel, Scratch buffers) {
     float[] packed = buffers.floats(0, 0);
-    int perRow = tilesPerRow();
+    int perLine = perLine();
     for (int piece = 0; piece < pieces(); piece++) {
       int channel = piece * MicroKernel.DEPTH;
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
       int from = panel + channel * QUERIES;
       for (int j = 0; j < block; j += MicroKernel.ROWS) {
-        int at = piece * pieceFloats() + keyRow(key + j, perRow, depth);
+        int at = piece * pieceFloats() + PackedRows.at(key + j, perLine, depth);
         int rows = Math.min(MicroKernel.ROWS, block - j);
         int to = j * QUERIES;
         if (piece == 0) {

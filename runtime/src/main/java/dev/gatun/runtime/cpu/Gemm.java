@@ -122,24 +122,25 @@ final class Gemm implements ThreadTeam.Work {
     this.panels = panels;
     rows = Math.toIntExact(out.shape().rows());
     panelCount = PackedWeight.panelCount(out.shape().cols());
-    copyBias(e.bias(), out.shape().cols());
+    bias = bias(e.bias(), out.shape().cols(), bias);
     epilogue.set(e.activation(), gate, residual, out, out.shape().cols());
     rowParts = rowParts(Math.ceilDiv(rows, MicroKernel.ROWS), panelCount, team.size());
     team.run(this);
   }
 
-  /** The bias, or zeros, for all columns of all panels. */
-  private void copyBias(Tensor from, int count) {
-    int padded = panelCount * MicroKernel.WIDTH;
-    if (bias.length < padded) {
-      bias = new float[padded];
+  /**
+   * The bias, or zeros, for all columns of all panels.
+   *
+   * @param had an array that is filled and returned if it is long enough
+   */
+  static float[] bias(Tensor bias, int count, float[] had) {
+    int padded = PackedWeight.panelCount(count) * MicroKernel.WIDTH;
+    float[] to = had.length < padded ? new float[padded] : had;
+    if (bias != null) {
+      MemorySegment.copy(bias.segment(), Tensor.FLOAT, 0, to, 0, count);
     }
-    int filled = 0;
-    if (from != null) {
-      MemorySegment.copy(from.segment(), Tensor.FLOAT, 0, bias, 0, count);
-      filled = count;
-    }
-    Arrays.fill(bias, filled, padded, 0f);
+    Arrays.fill(to, bias == null ? 0 : count, padded, 0f);
+    return to;
   }
 
   /**

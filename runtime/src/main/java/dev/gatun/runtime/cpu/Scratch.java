@@ -2,7 +2,7 @@ package dev.gatun.runtime.cpu;
 
 /** The buffers of one worker: they grow to what the largest operator needs and are then kept. */
 final class Scratch {
-  private static final int SLOTS = 4;
+  private static final int SLOTS = 6;
 
   private final float[][] floats = new float[SLOTS][0];
   private double[] doubles = new double[0];
