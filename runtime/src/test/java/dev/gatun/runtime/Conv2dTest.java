@@ -2,6 +2,7 @@ package dev.gatun.runtime;
 
 import static dev.gatun.runtime.TestTensors.assertClose;
 import static dev.gatun.runtime.TestTensors.assertSameBits;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.runtime.TestBackends.Choice;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,6 +69,81 @@ class Conv2dTest {
     }
   }
 
+  /** Maps that are large enough for Winograd's algorithm, with incomplete tiles at their edges. */
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
+  void ofLargerMaps(Choice choice) {
+    try (var oracle = TestBackends.reference();
+        var backend = choice.open()) {
+      int[] three = {3, 3};
+      int[][] maps = {{12, 12}, {13, 15}, {16, 11}, {10, 31}, {37, 9}};
+      int turn = 0;
+      for (int in : new int[] {8, 9, 31, 64, 130, 192, 400}) {
+        for (int out : new int[] {1, 3, 33, 64}) {
+          int[] map = maps[turn % maps.length];
+          int n = 1 + turn % 2;
+          var spec =
+              switch (turn++ % 3) {
+                case 0 -> Conv2dSpec.same(3);
+                case 1 -> Conv2dSpec.padded(1, 0);
+                default -> large(1, three);
+              };
+          convolution(oracle, backend, n, map, in, out, three, spec);
+        }
+      }
+      // More tiles than one block.
+      convolution(oracle, backend, 1, new int[] {47, 42}, 16, 20, three, Conv2dSpec.same(3));
+    }
+  }
+
+  /**
+   * Winograd's algorithm adds and subtracts numbers that are larger than the result. With the usual
+   * points it loses two bits or more; with ours the error stays below twice that of a direct sum in
+   * the order of the channels.
+   */
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
+  void losesHardlyABitByWinograd(Choice choice) {
+    int channels = 384;
+    int side = 12;
+    try (var backend = choice.open();
+        var tensors = new TestTensors()) {
+      var x = tensors.random(1, side, side, channels);
+      var stored = tensors.random(2, channels, 3, 3);
+      var out = tensors.out(1, side - 2, side - 2, 2);
+      try (var kernel = backend.packKernel(stored)) {
+        backend.conv2d(x, kernel, Conv2dSpec.padded(1, 0), Epilogue.NONE, out);
+      }
+      float[] image = x.toFloats();
+      float[] taps = stored.toFloats();
+      double error = 0;
+      double directError = 0;
+      double norm = 0;
+      for (int at = 0; at < out.shape().size(); at++) {
+        int o = at % 2;
+        int column = at / 2 % (side - 2);
+        int row = at / 2 / (side - 2);
+        double exact = 0;
+        float direct = 0;
+        for (int tap = 0; tap < 9; tap++) {
+          int from = ((row + tap / 3) * side + column + tap % 3) * channels;
+          for (int c = 0; c < channels; c++) {
+            float w = taps[(o * channels + c) * 9 + tap];
+            exact += (double) image[from + c] * w;
+            direct = Math.fma(image[from + c], w, direct);
+          }
+        }
+        error += Math.pow(out.getFloat(at) - exact, 2);
+        directError += Math.pow(direct - exact, 2);
+        norm += exact * exact;
+      }
+      var what =
+          "root mean square error %.2g of the result, of a direct sum %.2g"
+              .formatted(Math.sqrt(error / norm), Math.sqrt(directError / norm));
+      assertTrue(error < 4 * directError, what);
+    }
+  }
+
   private static void convolution(
       Backend oracle,
       Backend backend,
@@ -112,27 +188,38 @@ class Conv2dTest {
         for (boolean bias : new boolean[] {false, true}) {
           for (int size : new int[] {1, 3}) {
             int out = CHANNELS[turn++ % CHANNELS.length];
-            epilogue(oracle, backend, activation, bias, size, out);
+            epilogue(oracle, backend, activation, bias, new int[] {5, 7, 6}, size, out);
           }
+          epilogue(oracle, backend, activation, bias, new int[] {13, 11, 8}, 3, 31 + turn);
         }
       }
     }
   }
 
   private static void epilogue(
-      Backend oracle, Backend backend, Activation activation, boolean bias, int size, int out) {
-    var what = "conv2d %dx%d to %d with %s, bias %b".formatted(size, size, out, activation, bias);
+      Backend oracle,
+      Backend backend,
+      Activation activation,
+      boolean bias,
+      int[] map,
+      int size,
+      int out) {
+    var what =
+        "conv2d %dx%d of %s to %d with %s, bias %b"
+            .formatted(size, size, Shape.of(map), out, activation, bias);
+    int height = map[0];
+    int width = map[1];
     try (var tensors = new TestTensors()) {
-      var x = tensors.random(2, 5, 7, 6);
-      var stored = tensors.random(out, 6, size, size);
+      var x = tensors.random(2, height, width, map[2]);
+      var stored = tensors.random(out, map[2], size, size);
       var epilogue = new Epilogue(bias ? tensors.random(out) : null, activation);
       var spec = Conv2dSpec.same(size);
-      var residual = tensors.random(2, 5, 7, out);
+      var residual = tensors.random(2, height, width, out);
       try (var expectedKernel = oracle.packKernel(stored);
           var kernel = backend.packKernel(stored)) {
-        var expected = tensors.out(2, 5, 7, out);
+        var expected = tensors.out(2, height, width, out);
         oracle.conv2d(x, expectedKernel, spec, epilogue, residual, expected);
-        var view = tensors.outView(2, 5, 7, out);
+        var view = tensors.outView(2, height, width, out);
         backend.conv2d(tensors.view(x), kernel, spec, epilogue, tensors.view(residual), view);
         assertClose(what, expected, view, tolerance(kernel));
         var inPlace = tensors.view(residual);

@@ -49,16 +49,26 @@ class FeatureMapBitsTest {
   @ParameterizedTest
   @MethodSource(NAMES)
   void conv2d(String name) {
-    int[][] sizes = {{3, 17, 3, 1}, {64, 33, 3, 1}, {31, 40, 3, 2}, {33, 70, 1, 1}, {6, 5, 5, 2}};
+    // channels, results, kernel, stride, height, width; the last one by Winograd's algorithm
+    int[][] sizes = {
+      {3, 17, 3, 1, 9, 7},
+      {64, 33, 3, 1, 9, 7},
+      {31, 40, 3, 2, 9, 7},
+      {33, 70, 1, 1, 9, 7},
+      {6, 5, 5, 2, 9, 7},
+      {17, 70, 3, 1, 25, 30}
+    };
     for (int[] size : sizes) {
+      int height = size[4];
+      int width = size[5];
       int in = size[0];
       int out = size[1];
       try (var tensors = new TestTensors()) {
-        var x = tensors.random(SAMPLES, 9, 7, in);
+        var x = tensors.random(SAMPLES, height, width, in);
         var stored = tensors.random(out, in, size[2], size[2]);
         var epilogue = new Epilogue(tensors.random(out), Activation.SILU);
         var spec = Conv2dSpec.padded(size[3], size[2] / 2);
-        int[] sample = {spec.outHeight(9, size[2]), spec.outWidth(7, size[2]), out};
+        int[] sample = {spec.outHeight(height, size[2]), spec.outWidth(width, size[2]), out};
         var residual = tensors.random(dims(SAMPLES, sample));
         assertSame(
             name,

@@ -40,7 +40,7 @@ final class Convolution implements Gemm.Rows {
       gemm.multiply(x, kernel.in(), panels, e, null, residual, out);
       return;
     }
-    if (Winograd.pays(kernel, spec, out)) {
+    if (Winograd.pays(kernel, spec, out.dim(1), out.dim(2))) {
       winograd.conv2d(x, kernel, spec, e, residual, out);
       return;
     }

@@ -270,7 +270,8 @@ final class Gemm implements ThreadTeam.Work {
           MicroKernel.multiply(a, at, b, 0, depth, start, begin, step, c, tile, height);
         }
         if (last) {
-          epilogue.store(c, tile, height, row + r, p * MicroKernel.WIDTH, t);
+          epilogue.activate(c, tile, height, t);
+          epilogue.store(c, tile, MicroKernel.WIDTH, height, row + r, p * MicroKernel.WIDTH);
         }
       }
     }

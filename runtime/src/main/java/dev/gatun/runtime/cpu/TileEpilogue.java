@@ -45,19 +45,39 @@ final class TileEpilogue {
   }
 
   /**
-   * Finishes a tile: rows of {@link MicroKernel#WIDTH} floats that belong at (row, column) of the
-   * result.
+   * Adds a bias to rows of {@link MicroKernel#WIDTH} floats and activates them.
    *
-   * @param t a buffer as large as a tile
+   * @param column index of the bias of the first column
+   * @param t a buffer of as many floats
    */
-  void store(float[] c, int tile, int height, int row, int column, float[] t) {
+  void activate(float[] c, int at, int rows, float[] bias, int column, float[] t) {
+    var p = FloatVector.fromArray(S, bias, column);
+    var q = FloatVector.fromArray(S, bias, column + Lanes.COUNT);
+    for (int i = at; i < at + rows * WIDTH; i += WIDTH) {
+      FloatVector.fromArray(S, c, i).add(p).intoArray(c, i);
+      FloatVector.fromArray(S, c, i + Lanes.COUNT).add(q).intoArray(c, i + Lanes.COUNT);
+    }
+    activate(c, at, rows, t);
+  }
+
+  /** Activates rows of {@link MicroKernel#WIDTH} floats; t is a buffer of as many floats. */
+  void activate(float[] c, int at, int rows, float[] t) {
+    Pointwise.activate(activation, c, at, rows * WIDTH, t);
+  }
+
+  /**
+   * Stores the activated rows of a tile, which belong at (row, column) of the result.
+   *
+   * @param tile index of the first row, which has {@link MicroKernel#WIDTH} floats
+   * @param step distance between the rows
+   */
+  void store(float[] c, int tile, int step, int height, int row, int column) {
     if (column + WIDTH > columns) {
-      storeTail(c, tile, height, row, column, t);
+      storeTail(c, tile, step, height, row, column);
       return;
     }
-    Pointwise.activate(activation, c, tile, height * WIDTH, t);
     for (int r = 0; r < height; r++) {
-      int at = tile + r * WIDTH;
+      int at = tile + r * step;
       long to = ((long) (row + r) * outStride + column) * Float.BYTES;
       if (gate != null) {
         long by = ((long) ((row + r) / rowsPerGate) * gateStride + column) * Float.BYTES;
@@ -96,11 +116,10 @@ final class TileEpilogue {
   }
 
   /** The columns of the last, incomplete panel, one by one. */
-  private void storeTail(float[] c, int tile, int height, int row, int column, float[] t) {
+  private void storeTail(float[] c, int tile, int step, int height, int row, int column) {
     int count = columns - column;
     for (int r = 0; r < height; r++) {
-      int at = tile + r * WIDTH;
-      Pointwise.activate(activation, c, at, WIDTH, t);
+      int at = tile + r * step;
       for (int i = 0; i < count; i++) {
         float value = c[at + i];
         if (gate != null) {

@@ -9,8 +9,6 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * A 3×3 convolution of stride 1 with a quarter of the multiplications: F(4×4, 3×3) of Lavin and
@@ -23,35 +21,31 @@ import jdk.incubator.vector.VectorSpecies;
  *   for each 4×4 piece of the result:            y = Aᵀ·M·A
  * </pre>
  *
- * <p>A worker takes a block of tiles whose V it keeps, and goes through the output channels by
- * groups of panels. U is made anew for each block: that is a few hundredths of the products, while
- * a U that is kept would take four times the memory of the kernel. Each sum over the channels is
- * one chain, whatever the block; so batch and threads do not change a bit of the result.
+ * <p>A worker takes a block of tiles whose V it keeps, and goes through the output channels panel
+ * by panel. U is made anew for each block: that takes a tenth of the time of the products, while a
+ * U that is kept would take four times the memory of the kernel. Each sum over the channels is one
+ * chain, whatever the block; so batch and threads do not change a bit of the result.
  */
 final class Winograd implements ThreadTeam.Work {
-  private static final VectorSpecies<Float> S = Lanes.F32;
   private static final int WIDTH = MicroKernel.WIDTH;
   private static final int PLANES = POINTS * POINTS;
 
   /** Tiles whose V a worker keeps at the most. */
-  private static final int BLOCK =
-      Integer.getInteger("w.block", 96) / MicroKernel.ROWS * MicroKernel.ROWS;
-
-  /** Panels of the kernel that are transformed at a time. */
-  private static final int GROUP = Integer.getInteger("w.group", 4);
+  private static final int BLOCK = 96;
 
   /** Floats of a plane that go through both passes of a transform while they are in the cache. */
-  private static final int CHUNK = 64;
+  private static final int CHUNK = 192 / WIDTH * WIDTH;
 
-  /** Fewest positions of a result and fewest channels for which the transforms pay. */
-  private static final int POSITIONS = Integer.getInteger("w.pos", 256);
-
-  private static final int CHANNELS = Integer.getInteger("w.chan", 32);
+  /** Fewest channels of the operand for which the transforms pay. */
+  private static final int CHANNELS = 8;
 
   /** Costs of a tile's V and of a panel row's U, measured in products of a tile with such a row. */
   private static final int INPUT_COST = 8;
 
   private static final int FILTER_COST = 3;
+
+  /** Added to the distance of planes, lest all of them fall on the same cache sets. */
+  private static final int SKEW = 5 * 16;
 
   private static final float[] ZEROS = new float[WIDTH];
 
@@ -83,16 +77,20 @@ final class Winograd implements ThreadTeam.Work {
   }
 
   /**
-   * Whether it takes less time than the direct sum. The number of samples does not count, so that a
-   * sample has the same bits in every batch.
+   * Whether it takes less time than the direct sum. Measured with 16 to 768 channels: a map of 8×8
+   * takes as long either way, one of 12×12 two thirds of the time, one of 32×32 a third; three or
+   * four channels take as long either way, eight three quarters. Neither the number of samples nor
+   * the vectors of this machine count, so that a sample has the same bits in every batch and on
+   * every machine.
    */
-  static boolean pays(PackedKernel kernel, Conv2dSpec spec, Tensor out) {
-    return kernel.height() == TAPS
-        && kernel.width() == TAPS
-        && spec.stride() == 1
-        && kernel.in() >= CHANNELS
-        && kernel.out() >= CHANNELS
-        && out.dim(1) * out.dim(2) >= POSITIONS;
+  static boolean pays(PackedKernel kernel, Conv2dSpec spec, int outHeight, int outWidth) {
+    if (kernel.height() != TAPS || kernel.width() != TAPS || spec.stride() != 1) {
+      return false;
+    }
+    // In units of four products for each pair of channels: a position has 9 of them, a tile 36 (and
+    // a quarter for its transforms), and the transform of the kernel takes as long as 10 tiles.
+    long tiles = (long) Math.ceilDiv(outHeight, OUT) * Math.ceilDiv(outWidth, OUT);
+    return kernel.in() >= CHANNELS && (long) outHeight * outWidth >= 5 * tiles + 48;
   }
 
   void conv2d(
@@ -144,6 +142,18 @@ final class Winograd implements ThreadTeam.Work {
     return PackedRows.perLine(RowBlock.padded(Math.min(in, MicroKernel.DEPTH)));
   }
 
+  private int planeV(int rows) {
+    return pieces() * PackedRows.floats(rows, perLine()) + SKEW;
+  }
+
+  private int planeU() {
+    return in * WIDTH + SKEW;
+  }
+
+  private static int planeM(int rows) {
+    return rows * WIDTH + SKEW;
+  }
+
   @Override
   public void run(int worker, int workers) {
     int panelParts = workers / tileParts;
@@ -164,21 +174,16 @@ final class Winograd implements ThreadTeam.Work {
         Math.ceilDiv(Math.ceilDiv(share, Math.ceilDiv(share, BLOCK)), MicroKernel.ROWS)
             * MicroKernel.ROWS;
     var buffers = scratch[worker];
-    float[] v = buffers.floats(0, PLANES * pieces() * PackedRows.floats(rows, perLine()));
-    float[] u = buffers.floats(1, PLANES * GROUP * in * WIDTH);
-    float[] m = buffers.floats(2, PLANES * GROUP * rows * WIDTH);
+    float[] v = buffers.floats(0, PLANES * planeV(rows));
+    float[] u = buffers.floats(1, PLANES * planeU());
+    float[] m = buffers.floats(2, PLANES * planeM(rows));
     for (int tile = from; tile < to; tile += rows) {
       int count = Math.min(rows, to - tile);
       transformInput(tile, count, rows, v, buffers);
-      for (int panel = firstPanel; panel < lastPanel; panel += GROUP) {
-        int end = Math.min(lastPanel, panel + GROUP);
-        for (int p = panel; p < end; p++) {
-          transformFilter(p, u, (p - panel) * in * WIDTH, buffers);
-        }
-        multiply(v, u, m, count, rows, end - panel);
-        for (int p = panel; p < end; p++) {
-          transformOutput(m, (p - panel) * rows * WIDTH, tile, count, rows, p, buffers);
-        }
+      for (int panel = firstPanel; panel < lastPanel; panel++) {
+        transformFilter(panel, u, buffers);
+        multiply(v, u, m, count, rows);
+        transformOutput(m, tile, count, rows, panel, buffers);
       }
     }
   }
@@ -187,23 +192,22 @@ final class Winograd implements ThreadTeam.Work {
   private void transformInput(int tile, int count, int rows, float[] v, Scratch buffers) {
     int perLine = perLine();
     int pieceFloats = PackedRows.floats(rows, perLine);
-    float[] d = buffers.floats(3, PLANES * in + Lanes.COUNT);
-    float[] t = buffers.floats(4, PLANES * CHUNK);
+    int plane = planeV(rows);
+    int line = POINTS * in;
+    int padded = RowBlock.padded(line);
+    float[] d = buffers.floats(3, POINTS * padded + Lanes.COUNT);
+    float[] t = buffers.floats(4, POINTS * padded + Lanes.COUNT);
     for (int r = 0; r < count; r++) {
       gather(tile + r, d);
-      for (int c = 0; c < in; c += CHUNK) {
-        int piece = c / MicroKernel.DEPTH;
-        int depth = RowBlock.padded(Math.min(MicroKernel.DEPTH, in - piece * MicroKernel.DEPTH));
-        int at = piece * pieceFloats + PackedRows.at(r, perLine, depth) + c % MicroKernel.DEPTH;
-        int channels = Math.min(CHUNK, in - c);
+      // Down the columns of all positions of a line at once, then along each line.
+      WinogradTransform.input(d, 0, line, t, 0, padded, line);
+      for (int piece = 0; piece < pieces(); piece++) {
+        int channels = Math.min(MicroKernel.DEPTH, in - piece * MicroKernel.DEPTH);
+        int at = piece * pieceFloats + PackedRows.at(r, perLine, RowBlock.padded(channels));
         for (int i = 0; i < POINTS; i++) {
-          WinogradTransform.input(
-              d, i * POINTS * in + c, in, t, i * POINTS * CHUNK, CHUNK, channels);
-        }
-        int plane = pieces() * pieceFloats;
-        for (int j = 0; j < POINTS; j++) {
-          WinogradTransform.input(
-              t, j * CHUNK, POINTS * CHUNK, v, at + j * plane, POINTS * plane, channels);
+          int from = i * padded + piece * MicroKernel.DEPTH;
+          int to = at + i * POINTS * plane;
+          WinogradTransform.input(t, from, in, v, to, plane, channels);
         }
       }
     }
@@ -237,51 +241,46 @@ final class Winograd implements ThreadTeam.Work {
     }
   }
 
-  /** U of a panel, {@code [36][group][in][WIDTH]}. */
-  private void transformFilter(int panel, float[] u, int at, Scratch buffers) {
+  /** U of a panel, {@code [36][in][WIDTH]}. */
+  private void transformFilter(int panel, float[] u, Scratch buffers) {
     float[] g = buffers.floats(3, TAPS * TAPS * CHUNK);
-    float[] t = buffers.floats(4, TAPS * POINTS * CHUNK);
+    float[] t = buffers.floats(4, POINTS * TAPS * CHUNK);
     int length = in * WIDTH;
-    int plane = GROUP * length;
+    int plane = planeU();
     for (int k = 0; k < length; k += CHUNK) {
       int count = Math.min(CHUNK, length - k);
       for (int tap = 0; tap < TAPS * TAPS; tap++) {
         long from = ((long) panel * TAPS * TAPS + tap) * length + k;
         Gemm.copyRun(panels, from * Float.BYTES, g, tap * CHUNK, count);
       }
-      for (int i = 0; i < TAPS; i++) {
-        WinogradTransform.filter(g, i * TAPS * CHUNK, CHUNK, t, i * POINTS * CHUNK, CHUNK, count);
-      }
-      for (int j = 0; j < POINTS; j++) {
-        WinogradTransform.filter(
-            t, j * CHUNK, POINTS * CHUNK, u, at + k + j * plane, POINTS * plane, count);
+      WinogradTransform.filter(g, 0, TAPS * CHUNK, t, 0, TAPS * CHUNK, TAPS * CHUNK);
+      for (int i = 0; i < POINTS; i++) {
+        int to = i * POINTS * plane + k;
+        WinogradTransform.filter(t, i * TAPS * CHUNK, CHUNK, u, to, plane, count);
       }
     }
   }
 
   /** {@code M = V·U} for all points. */
-  private void multiply(float[] v, float[] u, float[] m, int count, int rows, int group) {
+  private void multiply(float[] v, float[] u, float[] m, int count, int rows) {
     int perLine = perLine();
-    int pieces = pieces();
     int pieceFloats = PackedRows.floats(rows, perLine);
     for (int plane = 0; plane < PLANES; plane++) {
-      for (int p = 0; p < group; p++) {
-        int sums = (plane * GROUP + p) * rows * WIDTH;
-        for (int piece = 0; piece < pieces; piece++) {
-          int k = piece * MicroKernel.DEPTH;
-          int depth = Math.min(MicroKernel.DEPTH, in - k);
-          int padded = RowBlock.padded(depth);
-          int a = (plane * pieces + piece) * pieceFloats;
-          int b = ((plane * GROUP + p) * in + k) * WIDTH;
-          // Whole tiles: the rows beyond the last one exist, and nobody looks at them.
-          for (int r = 0; r < count; r += MicroKernel.ROWS) {
-            int at = a + PackedRows.at(r, perLine, padded);
-            int c = sums + r * WIDTH;
-            if (piece == 0) {
-              MicroKernel.multiply(v, at, u, b, depth, ZEROS, 0, 0, m, c, MicroKernel.ROWS);
-            } else {
-              MicroKernel.multiply(v, at, u, b, depth, m, c, WIDTH, m, c, MicroKernel.ROWS);
-            }
+      int sums = plane * planeM(rows);
+      for (int piece = 0; piece < pieces(); piece++) {
+        int k = piece * MicroKernel.DEPTH;
+        int depth = Math.min(MicroKernel.DEPTH, in - k);
+        int padded = RowBlock.padded(depth);
+        int first = plane * planeV(rows) + piece * pieceFloats;
+        int b = plane * planeU() + k * WIDTH;
+        // Whole tiles: the rows beyond the last one exist, and nobody looks at them.
+        for (int r = 0; r < count; r += MicroKernel.ROWS) {
+          int a = first + PackedRows.at(r, perLine, padded);
+          int c = sums + r * WIDTH;
+          if (piece == 0) {
+            MicroKernel.multiply(v, a, u, b, depth, ZEROS, 0, 0, m, c, MicroKernel.ROWS);
+          } else {
+            MicroKernel.multiply(v, a, u, b, depth, m, c, WIDTH, m, c, MicroKernel.ROWS);
           }
         }
       }
@@ -290,45 +289,38 @@ final class Winograd implements ThreadTeam.Work {
 
   /** The results of a block of tiles and a panel, stored. */
   private void transformOutput(
-      float[] m, int at, int tile, int count, int rows, int panel, Scratch buffers) {
-    int chunk = MicroKernel.ROWS * WIDTH;
-    float[] t = buffers.floats(3, POINTS * OUT * chunk);
-    float[] y = buffers.floats(4, OUT * OUT * WIDTH);
-    float[] e = buffers.floats(5, OUT * WIDTH);
-    int plane = GROUP * rows * WIDTH;
-    for (int r = 0; r < count; r += MicroKernel.ROWS) {
-      for (int i = 0; i < POINTS; i++) {
-        int from = at + i * POINTS * plane + r * WIDTH;
-        WinogradTransform.output(m, from, plane, t, i * OUT * chunk, chunk, chunk);
+      float[] m, int tile, int count, int rows, int panel, Scratch buffers) {
+    float[] t = buffers.floats(3, OUT * POINTS * CHUNK);
+    float[] y = buffers.floats(4, OUT * OUT * CHUNK);
+    float[] e = buffers.floats(5, OUT * OUT * CHUNK);
+    int plane = planeM(rows);
+    for (int r = 0; r < count; r += CHUNK / WIDTH) {
+      int together = Math.min(count - r, CHUNK / WIDTH);
+      int floats = together * WIDTH;
+      for (int j = 0; j < POINTS; j++) {
+        int from = j * plane + r * WIDTH;
+        WinogradTransform.output(m, from, POINTS * plane, t, j * CHUNK, POINTS * CHUNK, floats);
       }
-      for (int s = r; s < Math.min(count, r + MicroKernel.ROWS); s++) {
-        for (int j = 0; j < OUT; j++) {
-          int from = j * chunk + (s - r) * WIDTH;
-          WinogradTransform.output(t, from, OUT * chunk, y, j * WIDTH, OUT * WIDTH, WIDTH);
-        }
-        addBias(y, panel * WIDTH);
-        store(y, tile + s, panel * WIDTH, e);
+      for (int i = 0; i < OUT; i++) {
+        int to = i * OUT * floats;
+        WinogradTransform.output(t, i * POINTS * CHUNK, CHUNK, y, to, floats, floats);
+      }
+      epilogue.activate(y, 0, OUT * OUT * together, bias, panel * WIDTH, e);
+      for (int s = 0; s < together; s++) {
+        store(y, s * WIDTH, floats, tile + r + s, panel * WIDTH);
       }
     }
   }
 
-  private void addBias(float[] y, int column) {
-    var p = FloatVector.fromArray(S, bias, column);
-    var q = FloatVector.fromArray(S, bias, column + Lanes.COUNT);
-    for (int i = 0; i < OUT * OUT * WIDTH; i += WIDTH) {
-      FloatVector.fromArray(S, y, i).add(p).intoArray(y, i);
-      FloatVector.fromArray(S, y, i + Lanes.COUNT).add(q).intoArray(y, i + Lanes.COUNT);
-    }
-  }
-
-  private void store(float[] y, int tile, int column, float[] t) {
+  /** Stores a tile whose results are {@code step} floats apart. */
+  private void store(float[] y, int at, int step, int tile, int column) {
     int across = tile % tilesAcross * OUT;
     int down = tile / tilesAcross % tilesDown * OUT;
     int sample = tile / tilesAcross / tilesDown;
     int pixels = Math.min(OUT, outWidth - across);
     for (int i = 0; i < Math.min(OUT, outHeight - down); i++) {
       int row = (sample * outHeight + down + i) * outWidth + across;
-      epilogue.store(y, i * OUT * WIDTH, pixels, row, column, t);
+      epilogue.store(y, at + i * OUT * step, step, pixels, row, column);
     }
   }
 }

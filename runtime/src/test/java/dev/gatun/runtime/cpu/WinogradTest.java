@@ -1,0 +1,72 @@
+package dev.gatun.runtime.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import org.junit.jupiter.api.Test;
+
+class WinogradTest {
+  private static boolean pays(int in, int size, int stride, int height, int width) {
+    try (var stored = Tensor.allocate(DType.F32, Shape.of(5, in, size, size));
+        var kernel = new PackedKernel(stored)) {
+      return Winograd.pays(kernel, Conv2dSpec.padded(stride, size / 2), height, width);
+    }
+  }
+
+  @Test
+  void paysForMapsOfManyTilesAndMoreThanAFewChannels() {
+    assertTrue(pays(64, 3, 1, 12, 12));
+    assertTrue(pays(8, 3, 1, 256, 256));
+    assertFalse(pays(64, 3, 1, 8, 8), "four tiles");
+    assertFalse(pays(64, 3, 1, 9, 9), "tiles that are mostly empty");
+    assertFalse(pays(64, 3, 1, 1, 4096), "lines");
+    assertFalse(pays(3, 3, 1, 64, 64), "pictures");
+    assertFalse(pays(64, 3, 2, 64, 64), "stride 2");
+    assertFalse(pays(64, 5, 1, 64, 64), "another kernel");
+    assertFalse(pays(64, 1, 1, 64, 64), "a linear layer");
+  }
+
+  @Test
+  void fewTilesAreSharedByTheirChannels() {
+    assertEquals(4, Winograd.tileParts(1024, 8, 4));
+    assertEquals(1, Winograd.tileParts(1, 8, 4));
+    assertEquals(1, Winograd.tileParts(16, 64, 2));
+  }
+
+  /** Bᵀ, G and A together are a convolution: four results of three taps. */
+  @Test
+  void oneLine() {
+    int lanes = Lanes.COUNT;
+    float[] d = new float[6 * lanes];
+    float[] g = new float[3 * lanes];
+    for (int i = 0; i < d.length; i++) {
+      d[i] = (i * 37 % 23 - 11) / 8f;
+    }
+    for (int i = 0; i < g.length; i++) {
+      g[i] = (i * 29 % 17 - 8) / 4f;
+    }
+    float[] v = new float[6 * lanes];
+    float[] u = new float[6 * lanes];
+    WinogradTransform.input(d, 0, lanes, v, 0, lanes, lanes);
+    WinogradTransform.filter(g, 0, lanes, u, 0, lanes, lanes);
+    for (int i = 0; i < v.length; i++) {
+      v[i] *= u[i];
+    }
+    float[] y = new float[4 * lanes];
+    WinogradTransform.output(v, 0, lanes, y, 0, lanes, lanes);
+    for (int i = 0; i < 4; i++) {
+      for (int j = 0; j < lanes; j++) {
+        float sum = 0;
+        for (int tap = 0; tap < 3; tap++) {
+          sum += d[(i + tap) * lanes + j] * g[tap * lanes + j];
+        }
+        assertEquals(sum, y[i * lanes + j], 1e-5f, "result " + i + " of lane " + j);
+      }
+    }
+  }
+}
