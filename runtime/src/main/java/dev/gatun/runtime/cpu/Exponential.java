@@ -60,4 +60,41 @@ final class Exponential {
       p.reinterpretAsInts().add(exponent).reinterpretAsFloats().intoArray(x, i);
     }
   }
+
+  /**
+   * A column of a softmax, one vector wide, in one pass: {@code x = e^(x − m)}, and the sum of
+   * these is added to where sums stand. No x may exceed its m.
+   *
+   * <p>The polynomial is that of {@link #exp}, written once more for the reason given above.
+   *
+   * @param from index of the first vector
+   * @param to where to end
+   * @param step distance between the vectors
+   * @param m index of the maxima
+   * @param sum index of the sums
+   */
+  static void expMinus(float[] x, int from, int to, int step, int m, int sum) {
+    var max = FloatVector.fromArray(S, x, m);
+    var total = FloatVector.fromArray(S, x, sum);
+    for (int i = from; i < to; i += step) {
+      var v = FloatVector.fromArray(S, x, i).sub(max);
+      v = v.blend(MIN, v.compare(VectorOperators.LT, MIN));
+      var shifted = v.fma(FloatVector.broadcast(S, LOG2_E), FloatVector.broadcast(S, ROUND));
+      var n = shifted.sub(ROUND);
+      var r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), v);
+      r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
+      var p = FloatVector.broadcast(S, 1.9875691500e-4f);
+      p = p.fma(r, FloatVector.broadcast(S, 1.3981999507e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 8.3334519073e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 4.1665795894e-2f));
+      p = p.fma(r, FloatVector.broadcast(S, 1.6666665459e-1f));
+      p = p.fma(r, FloatVector.broadcast(S, 5.0000001201e-1f));
+      p = p.fma(r.mul(r), r).add(1f);
+      var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+      power.intoArray(x, i);
+      total = total.add(power);
+    }
+    total.intoArray(x, sum);
+  }
 }

@@ -129,12 +129,25 @@ final class FlashAttention implements ThreadTeam.Work {
   private void packValues(int group, int head, Scratch buffers) {
     int blocks = Math.ceilDiv(keys, MicroKernel.DEPTH);
     float[] to = buffers.floats(1, blocks * size * MicroKernel.STRIDE);
-    float[] row = buffers.floats(3, size);
-    for (int key = 0; key < keys; key++) {
-      copyRow(v, row(group, key, keys), vStride, head * size, row, 0, size);
+    int step = RowBlock.padded(size);
+    float[] rows = buffers.floats(3, Lanes.COUNT * step);
+    for (int key = 0; key < keys; key += Lanes.COUNT) {
+      for (int i = 0; i < Math.min(Lanes.COUNT, keys - key); i++) {
+        copyRow(v, row(group, key + i, keys), vStride, head * size, rows, i * step, size);
+      }
+      Transpose.blocks(rows, step);
       int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
-      for (int c = 0; c < size; c++) {
-        to[at + c * MicroKernel.STRIDE] = row[c];
+      spread(rows, step, to, at, MicroKernel.STRIDE, 1);
+    }
+  }
+
+  /** Channel c of transposed rows, times a factor, to index {@code at + c·stride}. */
+  private void spread(float[] rows, int step, float[] to, int at, int stride, float factor) {
+    for (int c = 0; c < size; c += Lanes.COUNT) {
+      int count = Math.min(Lanes.COUNT, size - c);
+      for (int j = 0; j < count; j++) {
+        var values = FloatVector.fromArray(S, rows, j * step + c).mul(factor);
+        values.intoArray(to, at + (c + j) * stride);
       }
     }
   }
@@ -163,7 +176,8 @@ final class FlashAttention implements ThreadTeam.Work {
     int o = KEYS * QUERIES;
     int max = o + size * QUERIES;
     int panel = max + 3 * QUERIES;
-    packQueries(group, head, query, count, work, panel, buffers.floats(3, size));
+    float[] rows = buffers.floats(3, Lanes.COUNT * RowBlock.padded(size));
+    packQueries(group, head, query, count, work, panel, rows);
     Arrays.fill(work, max, max + QUERIES, Float.NEGATIVE_INFINITY);
     Arrays.fill(work, max + QUERIES, max + 2 * QUERIES, 0f);
     int visible = causal ? Math.min(keys, query + count) : keys;
@@ -180,20 +194,22 @@ final class FlashAttention implements ThreadTeam.Work {
       }
       addValues(key, block, work, o, buffers);
     }
-    store(group, head, query, count, work, o, max + QUERIES, buffers.floats(3, size));
+    store(group, head, query, count, work, o, max + QUERIES, rows);
   }
 
   /** {@code Qᵀ·scale [size][QUERIES]}; columns without a query are zero. */
   private void packQueries(
-      int group, int head, int query, int count, float[] work, int panel, float[] row) {
-    if (count < QUERIES) {
-      Arrays.fill(work, panel, panel + size * QUERIES, 0f);
-    }
-    for (int i = 0; i < count; i++) {
-      copyRow(q, row(group, query + i, queries), qStride, head * size, row, 0, size);
-      for (int c = 0; c < size; c++) {
-        work[panel + c * QUERIES + i] = row[c] * scale;
+      int group, int head, int query, int count, float[] work, int panel, float[] rows) {
+    int step = RowBlock.padded(size);
+    for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
+      int present = Math.clamp(count - half, 0, Lanes.COUNT);
+      for (int i = 0; i < present; i++) {
+        long row = row(group, query + half + i, queries);
+        copyRow(q, row, qStride, head * size, rows, i * step, size);
       }
+      Arrays.fill(rows, present * step, Lanes.COUNT * step, 0f);
+      Transpose.blocks(rows, step);
+      spread(rows, step, work, panel + half, QUERIES, scale);
     }
   }
 
@@ -234,41 +250,38 @@ final class FlashAttention implements ThreadTeam.Work {
   private static void softmax(float[] work, int max, int block) {
     int sums = max + QUERIES;
     int corrections = sums + QUERIES;
-    for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
-      subtractMaximum(work, half, half + block * QUERIES, max + half, corrections + half);
-    }
-    Exponential.exp(work, 0, block * QUERIES);
+    int end = block * QUERIES;
+    maximum(work, end, max, corrections);
     Exponential.exp(work, corrections, QUERIES);
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
-      addUp(work, half, half + block * QUERIES, sums + half, corrections + half);
+      correct(work, sums + half, corrections + half);
+      Exponential.expMinus(work, half, end, QUERIES, max + half, sums + half);
     }
   }
 
-  /**
-   * {@code m = max(m_old, S)}, {@code S = S − m}, and {@code m_old − m} where the corrections
-   * stand.
-   */
-  private static void subtractMaximum(float[] work, int from, int to, int max, int correction) {
-    var old = FloatVector.fromArray(S, work, max);
-    var m = old;
-    for (int i = from; i < to; i += QUERIES) {
+  /** {@code m = max(m_old, S)}, and {@code m_old − m} where the corrections stand. */
+  private static void maximum(float[] work, int end, int max, int correction) {
+    var p = FloatVector.fromArray(S, work, max);
+    var q = FloatVector.fromArray(S, work, max + Lanes.COUNT);
+    for (int i = 0; i < end; i += QUERIES) {
       var score = FloatVector.fromArray(S, work, i);
-      m = m.blend(score, score.compare(VectorOperators.GT, m));
+      p = p.blend(score, score.compare(VectorOperators.GT, p));
+      score = FloatVector.fromArray(S, work, i + Lanes.COUNT);
+      q = q.blend(score, score.compare(VectorOperators.GT, q));
     }
-    for (int i = from; i < to; i += QUERIES) {
-      FloatVector.fromArray(S, work, i).sub(m).intoArray(work, i);
-    }
-    m.intoArray(work, max);
-    old.sub(m).intoArray(work, correction);
+    FloatVector.fromArray(S, work, max).sub(p).intoArray(work, correction);
+    FloatVector.fromArray(S, work, max + Lanes.COUNT)
+        .sub(q)
+        .intoArray(work, correction + Lanes.COUNT);
+    p.intoArray(work, max);
+    q.intoArray(work, max + Lanes.COUNT);
   }
 
-  /** {@code sum = sum·correction + ΣP}. */
-  private static void addUp(float[] work, int from, int to, int sum, int correction) {
-    var total = FloatVector.fromArray(S, work, sum).mul(FloatVector.fromArray(S, work, correction));
-    for (int i = from; i < to; i += QUERIES) {
-      total = total.add(FloatVector.fromArray(S, work, i));
-    }
-    total.intoArray(work, sum);
+  /** {@code sum = sum·correction}. */
+  private static void correct(float[] work, int sum, int correction) {
+    FloatVector.fromArray(S, work, sum)
+        .mul(FloatVector.fromArray(S, work, correction))
+        .intoArray(work, sum);
   }
 
   /** {@code Oᵀ = Oᵀ·correction}, query by query. */
@@ -299,14 +312,27 @@ final class FlashAttention implements ThreadTeam.Work {
 
   /** {@code out = (Oᵀ / sum)ᵀ}. */
   private void store(
-      int group, int head, int query, int count, float[] work, int o, int sum, float[] row) {
-    for (int i = 0; i < count; i++) {
-      float inverse = 1 / work[sum + i];
-      for (int c = 0; c < size; c++) {
-        row[c] = work[o + c * QUERIES + i] * inverse;
+      int group, int head, int query, int count, float[] work, int o, int sum, float[] rows) {
+    int step = RowBlock.padded(size);
+    for (int half = 0; half < count; half += Lanes.COUNT) {
+      divide(work, o + half, sum + half, rows, step);
+      Transpose.blocks(rows, step);
+      for (int i = 0; i < Math.min(Lanes.COUNT, count - half); i++) {
+        long row = row(group, query + half + i, queries) * outStride + (long) head * size;
+        MemorySegment.copy(rows, i * step, out, Tensor.FLOAT, row * Float.BYTES, size);
       }
-      long to = row(group, query + i, queries) * outStride + (long) head * size;
-      MemorySegment.copy(row, 0, out, Tensor.FLOAT, to * Float.BYTES, size);
+    }
+  }
+
+  /** {@code Oᵀ / sum} of one vector of queries, channel c of which begins row c of a block. */
+  private void divide(float[] work, int o, int sum, float[] rows, int step) {
+    var inverse = FloatVector.broadcast(S, 1f).div(FloatVector.fromArray(S, work, sum));
+    for (int c = 0; c < size; c += Lanes.COUNT) {
+      int count = Math.min(Lanes.COUNT, size - c);
+      for (int j = 0; j < count; j++) {
+        var values = FloatVector.fromArray(S, work, o + (c + j) * QUERIES).mul(inverse);
+        values.intoArray(rows, j * step + c);
+      }
     }
   }
 }
