@@ -257,7 +257,7 @@ final class Gemm implements ThreadTeam.Work {
     for (int p = panel; p < end; p++) {
       long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
       if (!stream) {
-        copyRun(panels, from, b, 0, depth * MicroKernel.WIDTH);
+        MemorySegment.copy(panels, Tensor.FLOAT, from, b, 0, depth * MicroKernel.WIDTH);
       }
       for (int r = 0; r < count; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, count - r);
