@@ -167,7 +167,7 @@ final class AttentionGradient implements ThreadTeam.Work {
     transpose(q, row, count, head, scale, b.right, b.row);
     product(b.k, keys, b.right, size, b.pPanel, 0, false);
     if (causal) {
-      FlashAttention.hideLater(b.pPanel, 0, keys, first + query);
+      FlashAttention.hideLater(b.pPanel, 0, 0, keys, first + query);
     }
     softmax(b.pPanel, keys);
     transpose(dOut, row, count, head, 1, b.right, b.row);

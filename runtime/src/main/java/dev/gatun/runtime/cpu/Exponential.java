@@ -19,7 +19,11 @@ final class Exponential {
   /** Below, the result is no normal float. */
   static final float MIN = -87.3365448f;
 
-  private static final float LOG2_E = 1.44269504f;
+  /** {@link #MIN} for powers of 2. */
+  private static final float MIN2 = -126;
+
+  static final float LOG2_E = 1.44269504f;
+  static final float LN2 = 0.693147181f;
   // ln 2 in two parts, so that n·LN2_HIGH is exact for every n that occurs.
   private static final float LN2_HIGH = 0.693359375f;
   private static final float LN2_LOW = -2.12194440e-4f;
@@ -62,34 +66,34 @@ final class Exponential {
   }
 
   /**
-   * A column of a softmax, one vector wide, in one pass: {@code x = e^(x − m)}, and the sum of
-   * these is added to where sums stand. No x may exceed its m.
+   * A column of a softmax, one vector wide in rows of {@link MicroKernel#WIDTH}, in one pass:
+   * {@code x = 2^(x − m)}, and the sum of these is added to where sums stand. No x may exceed its
+   * m. With base 2 the remainder {@code r = x − round(x)} is exact, which spares a fifth of the
+   * time; the caller multiplies by {@code 1 / ln 2} where he scales anyway.
    *
-   * <p>The polynomial is that of {@link #exp}, written once more for the reason given above.
+   * <p>{@code 2^r} is the polynomial of Cephes {@code exp2f} for {@code |r| ≤ ½}, with a relative
+   * error below 2·10⁻⁷.
    *
    * @param from index of the first vector
    * @param to where to end
-   * @param step distance between the vectors
    * @param m index of the maxima
    * @param sum index of the sums
    */
-  static void expMinus(float[] x, int from, int to, int step, int m, int sum) {
+  static void exp2Minus(float[] x, int from, int to, int m, int sum) {
     var max = FloatVector.fromArray(S, x, m);
     var total = FloatVector.fromArray(S, x, sum);
-    for (int i = from; i < to; i += step) {
+    for (int i = from; i < to; i += MicroKernel.WIDTH) {
       var v = FloatVector.fromArray(S, x, i).sub(max);
-      v = v.blend(MIN, v.compare(VectorOperators.LT, MIN));
-      var shifted = v.fma(FloatVector.broadcast(S, LOG2_E), FloatVector.broadcast(S, ROUND));
-      var n = shifted.sub(ROUND);
-      var r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), v);
-      r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
-      var p = FloatVector.broadcast(S, 1.9875691500e-4f);
-      p = p.fma(r, FloatVector.broadcast(S, 1.3981999507e-3f));
-      p = p.fma(r, FloatVector.broadcast(S, 8.3334519073e-3f));
-      p = p.fma(r, FloatVector.broadcast(S, 4.1665795894e-2f));
-      p = p.fma(r, FloatVector.broadcast(S, 1.6666665459e-1f));
-      p = p.fma(r, FloatVector.broadcast(S, 5.0000001201e-1f));
-      p = p.fma(r.mul(r), r).add(1f);
+      v = v.blend(MIN2, v.compare(VectorOperators.LT, MIN2));
+      var shifted = v.add(ROUND);
+      var r = v.sub(shifted.sub(ROUND));
+      var p = FloatVector.broadcast(S, 1.535336188319500e-4f);
+      p = p.fma(r, FloatVector.broadcast(S, 1.339887440266574e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 9.618437357674640e-3f));
+      p = p.fma(r, FloatVector.broadcast(S, 5.550332471162809e-2f));
+      p = p.fma(r, FloatVector.broadcast(S, 2.402264791363012e-1f));
+      p = p.fma(r, FloatVector.broadcast(S, 6.931472028550421e-1f));
+      p = p.fma(r, FloatVector.broadcast(S, 1f));
       var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
       var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
       power.intoArray(x, i);

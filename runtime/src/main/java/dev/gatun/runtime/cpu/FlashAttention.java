@@ -31,6 +31,11 @@ final class FlashAttention implements ThreadTeam.Work {
   /** Keys of a block: their scores fill most of the first-level cache. */
   private static final int KEYS = MicroKernel.DEPTH / 2;
 
+  /**
+   * Panels that go over a block of keys together: each tile of K and V is then read once for all.
+   */
+  private static final int PANELS = 2;
+
   private static final float[] ZEROS = new float[QUERIES];
 
   private final ThreadTeam team;
@@ -76,9 +81,9 @@ final class FlashAttention implements ThreadTeam.Work {
     size = q.dim(2) / heads;
     queries = q.dim(1) / perSample;
     keys = k.dim(1) / perSample;
-    scale = spec.scale();
+    scale = spec.scale() * Exponential.LOG2_E; // the softmax is computed with powers of 2
     causal = spec.causal();
-    bias.set(spec);
+    bias.set(spec, Exponential.LOG2_E);
     team.run(this);
   }
 
@@ -97,7 +102,7 @@ final class FlashAttention implements ThreadTeam.Work {
 
   @Override
   public void run(int worker, int workers) {
-    int panels = Math.ceilDiv(queries, QUERIES);
+    int panels = Math.ceilDiv(queries, PANELS * QUERIES);
     int units = Math.multiplyExact(Math.multiplyExact(groups, heads), panels);
     int end = ThreadTeam.begin(units, worker + 1, workers);
     int packed = -1;
@@ -108,7 +113,7 @@ final class FlashAttention implements ThreadTeam.Work {
         packValues(pair / heads, pair % heads, scratch[worker]);
         packed = pair;
       }
-      attend(pair / heads, pair % heads, unit % panels * QUERIES, scratch[worker]);
+      attend(pair / heads, pair % heads, unit % panels * PANELS * QUERIES, scratch[worker]);
     }
   }
 
@@ -167,40 +172,71 @@ final class FlashAttention implements ThreadTeam.Work {
     MemorySegment.copy(from, Tensor.FLOAT, (row * stride + column) * Float.BYTES, to, at, count);
   }
 
-  /** One panel of queries of one head. */
+  /**
+   * What a panel of queries needs: Sᵀ and then P {@code [KEYS][QUERIES]}; Oᵀ {@code
+   * [size][QUERIES]}; running maximum, sum and correction, one row each; Qᵀ {@code
+   * [size][QUERIES]}.
+   */
+  private int panelFloats() {
+    return (KEYS + 2 * size + 3) * QUERIES;
+  }
+
+  private static int o(int panel) {
+    return panel + KEYS * QUERIES;
+  }
+
+  private int max(int panel) {
+    return o(panel) + size * QUERIES;
+  }
+
+  private int sum(int panel) {
+    return max(panel) + QUERIES;
+  }
+
+  private int correction(int panel) {
+    return max(panel) + 2 * QUERIES;
+  }
+
+  private int q(int panel) {
+    return max(panel) + 3 * QUERIES;
+  }
+
+  /** Some panels of queries of one head. */
   private void attend(int group, int head, int query, Scratch buffers) {
-    int count = Math.min(QUERIES, queries - query);
-    // Sᵀ and then P [KEYS][QUERIES], Oᵀ [size][QUERIES], running maximum, sum and correction, one
-    // row each, and Qᵀ [size][QUERIES].
-    float[] work = buffers.floats(2, (KEYS + 2 * size + 3) * QUERIES);
-    int o = KEYS * QUERIES;
-    int max = o + size * QUERIES;
-    int panel = max + 3 * QUERIES;
+    int count = Math.min(PANELS * QUERIES, queries - query);
+    int end = Math.ceilDiv(count, QUERIES) * panelFloats();
+    float[] work = buffers.floats(2, PANELS * panelFloats());
     float[] rows = buffers.floats(3, Lanes.COUNT * RowBlock.padded(size));
-    packQueries(group, head, query, count, work, panel, rows);
-    Arrays.fill(work, max, max + QUERIES, Float.NEGATIVE_INFINITY);
-    Arrays.fill(work, max + QUERIES, max + 2 * QUERIES, 0f);
+    for (int panel = 0, i = 0; panel < end; panel += panelFloats(), i += QUERIES) {
+      packQueries(group, head, query + i, work, q(panel), rows);
+      Arrays.fill(work, max(panel), sum(panel), Float.NEGATIVE_INFINITY);
+      Arrays.fill(work, sum(panel), correction(panel), 0f);
+    }
     int visible = causal ? Math.min(keys, query + count) : keys;
     for (int key = 0; key < visible; key += KEYS) {
       int block = Math.min(KEYS, visible - key);
-      score(key, block, work, panel, buffers);
-      bias.add(work, head, key, block, query, count);
-      if (causal) {
-        hideLater(work, key, block, query);
+      score(key, block, work, end, buffers);
+      for (int panel = 0, i = query; panel < end; panel += panelFloats(), i += QUERIES) {
+        bias.add(work, panel, head, key, block, i, Math.min(QUERIES, queries - i));
+        if (causal) {
+          hideLater(work, panel, key, block, i);
+        }
+        softmax(work, panel, block);
+        if (key > 0) {
+          correct(work, o(panel), size, correction(panel));
+        }
       }
-      softmax(work, max, block);
-      if (key > 0) {
-        correct(work, o, size, max + 2 * QUERIES);
-      }
-      addValues(key, block, work, o, buffers);
+      addValues(key, block, work, end, buffers);
     }
-    store(group, head, query, count, work, o, max + QUERIES, rows);
+    for (int panel = 0, i = query; panel < end; panel += panelFloats(), i += QUERIES) {
+      store(group, head, i, work, o(panel), sum(panel), rows);
+    }
   }
 
   /** {@code Qᵀ·scale [size][QUERIES]}; columns without a query are zero. */
-  private void packQueries(
-      int group, int head, int query, int count, float[] work, int panel, float[] rows) {
+  private void packQueries(int group, int head, int query, float[] work, int to, float[] rows) {
     int step = RowBlock.padded(size);
+    int count = Math.min(QUERIES, queries - query);
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
       int present = Math.clamp(count - half, 0, Lanes.COUNT);
       for (int i = 0; i < present; i++) {
@@ -209,69 +245,72 @@ final class FlashAttention implements ThreadTeam.Work {
       }
       Arrays.fill(rows, present * step, Lanes.COUNT * step, 0f);
       Transpose.blocks(rows, step);
-      spread(rows, step, work, panel + half, QUERIES, scale);
+      spread(rows, step, work, to + half, QUERIES, scale);
     }
   }
 
-  /** {@code Sᵀ = K·Qᵀ} for a block of keys. */
-  private void score(int key, int block, float[] work, int panel, Scratch buffers) {
+  /** {@code Sᵀ = K·Qᵀ} for a block of keys and the panels before {@code end}. */
+  private void score(int key, int block, float[] work, int end, Scratch buffers) {
     float[] packed = buffers.floats(0, 0);
     int perLine = perLine();
     for (int piece = 0; piece < pieces(); piece++) {
       int channel = piece * MicroKernel.DEPTH;
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
-      int from = panel + channel * QUERIES;
       for (int j = 0; j < block; j += MicroKernel.ROWS) {
         int at = piece * pieceFloats() + PackedRows.at(key + j, perLine, depth);
         int rows = Math.min(MicroKernel.ROWS, block - j);
-        int to = j * QUERIES;
-        if (piece == 0) {
-          MicroKernel.multiply(packed, at, work, from, depth, ZEROS, 0, 0, work, to, rows);
-        } else {
-          MicroKernel.multiply(packed, at, work, from, depth, work, to, QUERIES, work, to, rows);
+        for (int panel = 0; panel < end; panel += panelFloats()) {
+          int from = q(panel) + channel * QUERIES;
+          int to = panel + j * QUERIES;
+          if (piece == 0) {
+            MicroKernel.multiply(packed, at, work, from, depth, ZEROS, 0, 0, work, to, rows);
+          } else {
+            MicroKernel.multiply(packed, at, work, from, depth, work, to, QUERIES, work, to, rows);
+          }
         }
       }
     }
   }
 
   /** Causal mask: a query does not see the keys after it. */
-  static void hideLater(float[] work, int key, int block, int query) {
+  static void hideLater(float[] work, int at, int key, int block, int query) {
     for (int j = 0; j < block; j++) {
       int hidden = Math.clamp(key + j - query, 0, QUERIES);
-      Arrays.fill(work, j * QUERIES, j * QUERIES + hidden, Float.NEGATIVE_INFINITY);
+      int from = at + j * QUERIES;
+      Arrays.fill(work, from, from + hidden, Float.NEGATIVE_INFINITY);
     }
   }
 
   /**
-   * Turns the scores of a block into weights {@code P = e^(S − m)}, with m the maximum so far; the
-   * row after the sums receives the factor {@code e^(m_old − m)} that corrects what was added
+   * Turns the scores of a block into weights {@code P = 2^(S − m)}, with m the maximum so far; the
+   * row after the sums receives the factor {@code 2^(m_old − m)} that corrects what was added
    * before.
    */
-  private static void softmax(float[] work, int max, int block) {
-    int sums = max + QUERIES;
-    int corrections = sums + QUERIES;
-    int end = block * QUERIES;
-    maximum(work, end, max, corrections);
-    Exponential.exp(work, corrections, QUERIES);
+  private void softmax(float[] work, int panel, int block) {
+    int end = panel + block * QUERIES;
+    maximum(work, panel, end, max(panel), correction(panel));
+    Exponential.exp(work, correction(panel), QUERIES);
     for (int half = 0; half < QUERIES; half += Lanes.COUNT) {
-      correct(work, sums + half, corrections + half);
-      Exponential.expMinus(work, half, end, QUERIES, max + half, sums + half);
+      int sum = sum(panel) + half;
+      correct(work, sum, correction(panel) + half);
+      Exponential.exp2Minus(work, panel + half, end, max(panel) + half, sum);
     }
   }
 
-  /** {@code m = max(m_old, S)}, and {@code m_old − m} where the corrections stand. */
-  private static void maximum(float[] work, int end, int max, int correction) {
+  /** {@code m = max(m_old, S)}, and {@code (m_old − m)·ln 2} where the corrections stand. */
+  private static void maximum(float[] work, int from, int end, int max, int correction) {
     var p = FloatVector.fromArray(S, work, max);
     var q = FloatVector.fromArray(S, work, max + Lanes.COUNT);
-    for (int i = 0; i < end; i += QUERIES) {
+    for (int i = from; i < end; i += QUERIES) {
       var score = FloatVector.fromArray(S, work, i);
       p = p.blend(score, score.compare(VectorOperators.GT, p));
       score = FloatVector.fromArray(S, work, i + Lanes.COUNT);
       q = q.blend(score, score.compare(VectorOperators.GT, q));
     }
-    FloatVector.fromArray(S, work, max).sub(p).intoArray(work, correction);
+    FloatVector.fromArray(S, work, max).sub(p).mul(Exponential.LN2).intoArray(work, correction);
     FloatVector.fromArray(S, work, max + Lanes.COUNT)
         .sub(q)
+        .mul(Exponential.LN2)
         .intoArray(work, correction + Lanes.COUNT);
     p.intoArray(work, max);
     q.intoArray(work, max + Lanes.COUNT);
@@ -294,26 +333,28 @@ final class FlashAttention implements ThreadTeam.Work {
     }
   }
 
-  /** {@code Oᵀ += Vᵀ·P} for a block of keys. */
-  private void addValues(int key, int block, float[] work, int o, Scratch buffers) {
+  /** {@code Oᵀ += Vᵀ·P} for a block of keys and the panels before {@code end}. */
+  private void addValues(int key, int block, float[] work, int end, Scratch buffers) {
     float[] packed = buffers.floats(1, 0);
     int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
     for (int c = 0; c < size; c += MicroKernel.ROWS) {
       int rows = Math.min(MicroKernel.ROWS, size - c);
       int from = at + c * MicroKernel.STRIDE;
-      int to = o + c * QUERIES;
-      if (key == 0) {
-        MicroKernel.multiply(packed, from, work, 0, block, ZEROS, 0, 0, work, to, rows);
-      } else {
-        MicroKernel.multiply(packed, from, work, 0, block, work, to, QUERIES, work, to, rows);
+      for (int panel = 0; panel < end; panel += panelFloats()) {
+        int to = o(panel) + c * QUERIES;
+        if (key == 0) {
+          MicroKernel.multiply(packed, from, work, panel, block, ZEROS, 0, 0, work, to, rows);
+        } else {
+          MicroKernel.multiply(packed, from, work, panel, block, work, to, QUERIES, work, to, rows);
+        }
       }
     }
   }
 
   /** {@code out = (Oᵀ / sum)ᵀ}. */
-  private void store(
-      int group, int head, int query, int count, float[] work, int o, int sum, float[] rows) {
+  private void store(int group, int head, int query, float[] work, int o, int sum, float[] rows) {
     int step = RowBlock.padded(size);
+    int count = Math.min(QUERIES, queries - query);
     for (int half = 0; half < count; half += Lanes.COUNT) {
       divide(work, o + half, sum + half, rows, step);
       Transpose.blocks(rows, step);

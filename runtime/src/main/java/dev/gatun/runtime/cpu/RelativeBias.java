@@ -16,7 +16,12 @@ final class RelativeBias {
   private int side;
   private boolean present;
 
-  void set(AttentionSpec spec) {
+  /**
+   * Reads the bias of an attention, if it has one.
+   *
+   * @param factor what the scores are multiplied by
+   */
+  void set(AttentionSpec spec, float factor) {
     var bias = spec.relativeBias();
     present = bias != null;
     if (present) {
@@ -29,6 +34,9 @@ final class RelativeBias {
         long from = (long) head * bias.rowStride() * Float.BYTES;
         MemorySegment.copy(bias.segment(), Tensor.FLOAT, from, table, head * entries, entries);
       }
+      for (int i = 0; i < spec.heads() * entries; i++) {
+        table[i] *= factor;
+      }
     }
   }
 
@@ -36,12 +44,13 @@ final class RelativeBias {
    * Adds the bias of a head, if there is one.
    *
    * @param scores {@code [keys][WIDTH]}
+   * @param at index of the first of them
    * @param key first key of the block
    * @param block how many keys
    * @param query first query
    * @param count how many queries, up to WIDTH
    */
-  void add(float[] scores, int head, int key, int block, int query, int count) {
+  void add(float[] scores, int at, int head, int key, int block, int query, int count) {
     if (!present) {
       return;
     }
@@ -54,7 +63,7 @@ final class RelativeBias {
         int down = row - (key + j) / side + side - 1;
         int right = column - (key + j) % side + side - 1;
         int from = (head * extent + down) * extent + right;
-        addRun(table, from, scores, j * MicroKernel.WIDTH + i, run);
+        addRun(table, from, scores, at + j * MicroKernel.WIDTH + i, run);
       }
       i += run;
     }
