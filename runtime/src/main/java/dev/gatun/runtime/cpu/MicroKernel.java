@@ -41,7 +41,15 @@ final class MicroKernel {
   /** Rows of the largest tile. */
   static final int ROWS = Lanes.BYTES == 64 ? 12 : 6;
 
+  /** Whether the largest tile is not to be used; see {@link TileCheck}. */
+  private static boolean fourRows;
+
   private MicroKernel() {}
+
+  /** Has tiles of four rows do the work of the largest one, or not any longer. */
+  static void useFourRows(boolean use) {
+    fourRows = use;
+  }
 
   /**
    * {@code C = start + A·B} for up to {@link #ROWS} rows.
@@ -70,7 +78,7 @@ final class MicroKernel {
       float[] c,
       int to,
       int rows) {
-    if (rows == 12) {
+    if (ROWS == 12 && rows == 12 && !fourRows) {
       tile12(a, at, b, from, k, start, begin, step, c, to);
     } else {
       multiplyFew(a, at, b, from, k, start, begin, step, c, to, rows);
@@ -89,7 +97,7 @@ final class MicroKernel {
       float[] c,
       int to,
       int rows) {
-    if (ROWS == 6 && rows == 6) {
+    if (ROWS == 6 && rows == 6 && !fourRows) {
       tile6(a, at, b, from, k, start, begin, step, c, to);
       return;
     }
@@ -97,7 +105,11 @@ final class MicroKernel {
     for (; r + 4 <= rows; r += 4) {
       tile4(a, at + r * STRIDE, b, from, k, start, begin + r * step, step, c, to + r * WIDTH);
     }
-    for (; r < rows; r++) {
+    if (r + 2 <= rows) {
+      tile2(a, at + r * STRIDE, b, from, k, start, begin + r * step, step, c, to + r * WIDTH);
+      r += 2;
+    }
+    if (r < rows) {
       tile1(a, at + r * STRIDE, b, from, k, start, begin + r * step, step, c, to + r * WIDTH);
     }
   }
@@ -321,6 +333,39 @@ final class MicroKernel {
     d2.intoArray(c, to + 2 * WIDTH + Lanes.COUNT);
     c3.intoArray(c, to + 3 * WIDTH);
     d3.intoArray(c, to + 3 * WIDTH + Lanes.COUNT);
+  }
+
+  /** 2 rows by two vectors. */
+  private static void tile2(
+      float[] a,
+      int at,
+      float[] b,
+      int from,
+      int k,
+      float[] start,
+      int begin,
+      int step,
+      float[] c,
+      int to) {
+    var c0 = FloatVector.fromArray(S, start, begin);
+    var d0 = FloatVector.fromArray(S, start, begin + Lanes.COUNT);
+    var c1 = FloatVector.fromArray(S, start, begin + 1 * step);
+    var d1 = FloatVector.fromArray(S, start, begin + 1 * step + Lanes.COUNT);
+    for (int i = 0; i < k; i++) {
+      int j = from + i * WIDTH;
+      var p = FloatVector.fromArray(S, b, j);
+      var q = FloatVector.fromArray(S, b, j + Lanes.COUNT);
+      var x = FloatVector.broadcast(S, a[at + i]);
+      c0 = x.fma(p, c0);
+      d0 = x.fma(q, d0);
+      x = FloatVector.broadcast(S, a[at + i + 1 * STRIDE]);
+      c1 = x.fma(p, c1);
+      d1 = x.fma(q, d1);
+    }
+    c0.intoArray(c, to);
+    d0.intoArray(c, to + Lanes.COUNT);
+    c1.intoArray(c, to + 1 * WIDTH);
+    d1.intoArray(c, to + 1 * WIDTH + Lanes.COUNT);
   }
 
   /** 1 row by two vectors. */

@@ -78,6 +78,7 @@ final class WarmUp implements Runnable {
     try {
       products();
       operators();
+      TileCheck.run();
     } finally {
       DONE.countDown();
     }
@@ -93,10 +94,11 @@ final class WarmUp implements Runnable {
         load(panel, c);
       }
       long deadline = System.nanoTime() + PATIENCE;
-      double flops = 2.0 * PRODUCTS * MicroKernel.ROWS * MicroKernel.WIDTH * DEPTH;
+      double flops = 2.0 * PRODUCTS * (MicroKernel.ROWS + 4) * MicroKernel.WIDTH * DEPTH;
       for (long begin = System.nanoTime(), end; ; begin = end) {
         for (int i = 0; i < PRODUCTS; i++) {
           MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
+          MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, 4);
         }
         end = System.nanoTime();
         if (flops / (end - begin) * 1e9 > COMPILED_FLOPS || end > deadline) {

@@ -1,0 +1,62 @@
+package dev.gatun.runtime.cpu;
+
+import java.lang.System.Logger.Level;
+import java.util.Locale;
+
+/**
+ * Times what the just-in-time compiler made of the largest tile, once, when the kernels have been
+ * compiled. That differs from start to start and from JDK to JDK: with a single sum that does not
+ * remain in a register the tile takes two and a half times as long, and every network with it. The
+ * tile of four rows has registers to spare; if it is the faster one, it does the work from then on,
+ * with the same bits.
+ */
+final class TileCheck {
+  /** A tile is slow if it reaches less than this part of the speed of four rows. */
+  private static final double SLOW = 0.8;
+
+  private static final int TRIES = 8;
+  private static final int CALLS = 25;
+
+  private TileCheck() {}
+
+  /** Times both tiles, about a millisecond, and falls back to the small one if that is better. */
+  static void run() {
+    double large = speed(MicroKernel.ROWS);
+    double four = speed(4);
+    if (isSlow(large, four)) {
+      MicroKernel.useFourRows(true);
+      System.getLogger(TileCheck.class.getName()).log(Level.WARNING, message(large, four));
+    }
+  }
+
+  static boolean isSlow(double large, double four) {
+    return large < SLOW * four;
+  }
+
+  static String message(double large, double four) {
+    return String.format(
+        Locale.ROOT,
+        "this JVM has compiled the product of %d rows badly (%.0f GFLOP/s, of 4 rows %.0f), so Gatun"
+            + " computes 4 rows at a time and may take longer: start it again, and if this comes"
+            + " back, try a newer update of the JDK",
+        MicroKernel.ROWS,
+        large,
+        four);
+  }
+
+  /** Best of a few tries, in GFLOP/s, on operands that remain in the first-level cache. */
+  private static double speed(int rows) {
+    float[] a = new float[MicroKernel.ROWS * MicroKernel.STRIDE];
+    float[] b = new float[MicroKernel.DEPTH * MicroKernel.WIDTH];
+    float[] c = new float[MicroKernel.ROWS * MicroKernel.WIDTH];
+    long best = Long.MAX_VALUE;
+    for (int i = 0; i < TRIES; i++) {
+      long begin = System.nanoTime();
+      for (int call = 0; call < CALLS; call++) {
+        MicroKernel.multiply(a, 0, b, 0, MicroKernel.DEPTH, c, 0, 0, c, 0, rows);
+      }
+      best = Math.min(best, System.nanoTime() - begin);
+    }
+    return 2.0 * rows * MicroKernel.WIDTH * MicroKernel.DEPTH * CALLS / Math.max(1, best);
+  }
+}
