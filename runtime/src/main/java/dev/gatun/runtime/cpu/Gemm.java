@@ -62,6 +62,10 @@ final class Gemm implements ThreadTeam.Work {
   private static final int GROUP = 24;
 
   private static final VectorSpecies<Float> S = Lanes.F32;
+
+  /** From so many floats on, {@code MemorySegment.copy} is the faster one. */
+  private static final int LONG_RUN = 64;
+
   private static final int TILE = MicroKernel.ROWS * MicroKernel.WIDTH;
   private static final int PANEL = MicroKernel.DEPTH * MicroKernel.WIDTH;
 
@@ -214,12 +218,16 @@ final class Gemm implements ThreadTeam.Work {
 
   /**
    * Copies a run of floats. A short one is copied in a third of the time that {@code
-   * MemorySegment.copy} needs to get going.
+   * MemorySegment.copy} needs to get going; a long one is left to that.
    *
    * <p>The last vector is copied whole if the memory goes on so far: {@code to} has room for that
    * between its rows, and what comes there is either written later or not looked at.
    */
   static void copyRun(MemorySegment from, long offset, float[] to, int at, int count) {
+    if (count >= LONG_RUN) {
+      MemorySegment.copy(from, Tensor.FLOAT, offset, to, at, count);
+      return;
+    }
     int whole = S.loopBound(count);
     if (whole < count && offset + (long) (whole + Lanes.COUNT) * Float.BYTES <= from.byteSize()) {
       whole = count;
