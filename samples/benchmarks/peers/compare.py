@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
-"""Times Gatun's operators against PyTorch and ONNX Runtime, in turns, on the same numbers.
+"""Times Gatun against PyTorch and ONNX Runtime, operators or networks, in turns on the same numbers.
 
     python3 -m pip install torch onnx onnxruntime     # what is not there is left out, and said
     samples/benchmarks/peers/compare.py               # all operators, 2 threads, 5 rounds
     samples/benchmarks/peers/compare.py --threads 1 --rounds 9 linear
+    samples/benchmarks/peers/compare.py network       # one evaluation of each network
+    samples/benchmarks/peers/compare.py --peers eager DiT-XL/2
 
 Every side computes for a while without a pause and reports the median call of its last two thirds;
 the table has the median of the rounds, and the lowest and highest. A ratio below 1 says that Gatun
 takes less time. The results are compared first: a peer that computes something else stops the run.
+Gatun's first three seconds of a network do not count, because the JVM still compiles.
 """
 
 import argparse
+import gc
 import os
 import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 
 SHAPES = {
     "linear": [(256, 1152, 4608), (256, 1152, 1152), (512, 1152, 3456), (1024, 1024, 1024),
@@ -26,75 +32,108 @@ SHAPES = {
 }
 
 
-def operations(operator, n):
-    """Floating-point operations of a call."""
-    if operator == "linear":
-        return 2 * n[0] * n[1] * n[2]
-    if operator == "attention":
-        return 4 * n[0] * n[0] * n[1] * n[2]
-    return 2 * 9 * n[0] * n[0] * n[1] * n[2]
+NETWORKS = ["DiT-S/2", "DiT-B/2", "DiT-XL/2"]
+SHOWN = 64  # elements of a result, as in OperatorServer
 
 
-class Operands:
-    """The numbers of OperatorServer.operand, in the same order."""
+class Operator:
+    """An operator at a shape: what Gatun calls it, and the same in PyTorch."""
 
-    def __init__(self):
-        self.count = 0
+    tolerance, warm_up = 1e-4, 0
 
-    def __call__(self, *dims):
-        import numpy
-        self.count += 1
-        size = int(numpy.prod(dims))
-        with numpy.errstate(over="ignore"):
-            i = numpy.arange(size, dtype=numpy.uint32) + numpy.uint32(self.count * 7919)
-            h = i * numpy.uint32(0x9E3779B1)
-            h = (h ^ h >> numpy.uint32(15)) * numpy.uint32(0x85EBCA6B) >> numpy.uint32(8)
-        return (h.astype(numpy.float32) * numpy.float32(2.0 ** -24) - numpy.float32(0.5)).reshape(dims)
+    def __init__(self, operator, n):
+        self.operator, self.n = operator, n
+        self.name = f"{operator} {'×'.join(map(str, n))}"
+        self.command = " ".join(map(str, (operator,) + n))
+
+    def operations(self):
+        """Floating-point operations of a call."""
+        n = self.n
+        if self.operator == "linear":
+            return 2 * n[0] * n[1] * n[2]
+        if self.operator == "attention":
+            return 4 * n[0] * n[0] * n[1] * n[2]
+        return 2 * 9 * n[0] * n[0] * n[1] * n[2]
+
+    def operands(self):
+        """The numbers of OperatorServer.operand, in the same order."""
+        from hashing import hashed
+        n = self.n
+        if self.operator == "linear":
+            shapes = (n[0], n[1]), (n[2], n[1]), (n[2],)
+        elif self.operator == "attention":
+            shapes = ((1, n[0], n[1] * n[2]),) * 3
+        else:
+            shapes = (1, n[0], n[0], n[1]), (n[2], n[1], 3, 3), (n[2],)
+        return tuple(hashed(7919 * (i + 1), shape) for i, shape in enumerate(shapes))
+
+    def module(self):
+        """A module, with its weights as PyTorch likes them best, and its arguments."""
+        import torch
+        import torch.nn.functional as F
+        operator, n = self.operator, self.n
+        a, b, c = (torch.from_numpy(t) for t in self.operands())
+
+        class Module(torch.nn.Module):
+            def __init__(self, weight, bias):
+                super().__init__()
+                self.weight = torch.nn.Parameter(weight, requires_grad=False)
+                self.bias = torch.nn.Parameter(bias, requires_grad=False)
+
+            def forward(self, *x):
+                if operator == "linear":
+                    return F.linear(x[0], self.weight, self.bias)
+                if operator == "conv2d":
+                    return F.conv2d(x[0], self.weight, self.bias, padding=1)
+                return F.scaled_dot_product_attention(*x)
+
+        if operator == "attention":
+            heads = tuple(t.view(1, n[0], n[1], n[2]).transpose(1, 2) for t in (a, b, c))
+            return Module(torch.empty(0), torch.empty(0)), heads
+        if operator == "conv2d":
+            a = a.permute(0, 3, 1, 2)  # channels last in memory, as Gatun has it
+            b = b.contiguous(memory_format=torch.channels_last)
+        return Module(b, c), (a,)
+
+    def as_gatun(self, out):
+        """The result in Gatun's order of elements."""
+        if self.operator == "attention":
+            return out.transpose(1, 2).reshape(-1)
+        if self.operator == "conv2d":
+            return out.permute(0, 2, 3, 1).reshape(-1)
+        return out.reshape(-1)
 
 
-def operands(operator, n):
-    make = Operands()
-    if operator == "linear":
-        return make(n[0], n[1]), make(n[2], n[1]), make(n[2])
-    if operator == "attention":
-        return tuple(make(1, n[0], n[1] * n[2]) for _ in range(3))
-    return make(1, n[0], n[0], n[1]), make(n[2], n[1], 3, 3), make(n[2])
+class Network:
+    """An evaluation of a network; the peers share its weights, which may be gigabytes."""
 
+    tolerance, warm_up = 1e-3, 3  # seconds
 
-def torch_module(operator, n):
-    """The operator as a module, with its weights as PyTorch likes them best, and its arguments."""
-    import torch
-    import torch.nn.functional as F
-    a, b, c = (torch.from_numpy(t) for t in operands(operator, n))
+    def __init__(self, name):
+        self.name, self.made = name, None
 
-    class Operator(torch.nn.Module):
-        def __init__(self, weight, bias):
-            super().__init__()
-            self.weight, self.bias = weight, bias
+    @property
+    def command(self):
+        import networks
+        return f"network {self.name} {networks.batch(self.name)}"
 
-        def forward(self, *x):
-            if operator == "linear":
-                return F.linear(x[0], self.weight, self.bias)
-            if operator == "conv2d":
-                return F.conv2d(x[0], self.weight, self.bias, padding=1)
-            return F.scaled_dot_product_attention(*x)
+    def operations(self):
+        return None
 
-    if operator == "attention":
-        heads = tuple(t.view(1, n[0], n[1], n[2]).transpose(1, 2) for t in (a, b, c))
-        return Operator(None, None), heads
-    if operator == "conv2d":
-        a = a.permute(0, 3, 1, 2)  # channels last in memory, as Gatun has it
-        b = b.contiguous(memory_format=torch.channels_last)
-    return Operator(b, c), (a,)
+    def module(self):
+        import networks
+        self.made = self.made or networks.make(self.name)
+        return self.made
 
-
-def as_gatun(operator, n, out):
-    """The result in Gatun's order of elements."""
-    if operator == "attention":
-        return out.transpose(1, 2).reshape(-1)
-    if operator == "conv2d":
+    def as_gatun(self, out):
         return out.permute(0, 2, 3, 1).reshape(-1)
-    return out.reshape(-1)
+
+
+def shown(work, out):
+    """The elements that OperatorServer shows."""
+    out = work.as_gatun(out)
+    size = out.numel()
+    return [float(out[(size * i // SHOWN + i) % size]) for i in range(SHOWN)]
 
 
 def median_call(call, seconds):
@@ -129,31 +168,33 @@ class Gatun:
         self.process.stdin.flush()
         return self.answer()
 
-    def prepare(self, operator, n):
-        return [float(x) for x in self.ask(" ".join(map(str, (operator,) + n))).split()]
+    def prepare(self, work):
+        return [float(x) for x in self.ask(work.command).split()]
 
     def time(self, seconds):
         return float(self.ask(f"time {seconds}"))
 
 
-class Eager:
+class Peer:
+    def time(self, seconds):
+        return median_call(self.call, seconds)
+
+    def release(self):
+        """Forgets what it prepared."""
+        self.call = None
+
+
+class Eager(Peer):
     def __init__(self, threads):
         import torch
         torch.set_num_threads(threads)
         torch.set_grad_enabled(False)
         self.name, self.version = "PyTorch", torch.__version__
 
-    def module(self, operator, n):
-        return torch_module(operator, n)
-
-    def prepare(self, operator, n):
-        module, arguments = self.module(operator, n)
+    def prepare(self, work):
+        module, arguments = work.module()
         self.call = lambda: module(*arguments)
-        out = as_gatun(operator, n, self.call())
-        return [float(out[out.numel() * i // 64]) for i in range(64)]
-
-    def time(self, seconds):
-        return median_call(self.call, seconds)
+        return shown(work, self.call())
 
 
 class Compiled(Eager):
@@ -161,42 +202,44 @@ class Compiled(Eager):
         super().__init__(threads)
         self.name = "torch.compile"
 
-    def module(self, operator, n):
+    def prepare(self, work):
         import torch
+        module, arguments = work.module()
+        compiled = torch.compile(module, mode="max-autotune-no-cudagraphs")
+        self.call = lambda: compiled(*arguments)
+        return shown(work, self.call())
+
+    def release(self):
+        import torch
+        super().release()
         torch._dynamo.reset()
-        module, arguments = torch_module(operator, n)
-        return torch.compile(module, mode="max-autotune-no-cudagraphs"), arguments
 
 
-class OnnxRuntime:
+class OnnxRuntime(Peer):
     def __init__(self, threads):
         import onnx  # noqa: F401  the exporter needs it
         import onnxruntime
         self.name, self.version, self.threads = "ONNX Runtime", onnxruntime.__version__, threads
 
-    def prepare(self, operator, n):
-        import io
+    def prepare(self, work):
         import onnxruntime
         import torch
-        module, arguments = torch_module(operator, n)
-        if module.weight is not None:
-            module.weight = torch.nn.Parameter(module.weight.contiguous(), requires_grad=False)
-            module.bias = torch.nn.Parameter(module.bias, requires_grad=False)
+        module, arguments = work.module()
         arguments = tuple(a.contiguous() for a in arguments)
         names = [f"x{i}" for i in range(len(arguments))]
-        file = io.BytesIO()
-        torch.onnx.export(module, arguments, file, input_names=names, opset_version=17, dynamo=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
-        session = onnxruntime.InferenceSession(file.getvalue(), options,
-                                               providers=["CPUExecutionProvider"])
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # this exporter is the older one, which needs no more
+            # A file, because beyond 2 GiB the weights go to others beside it.
+            file = os.path.join(folder, "network.onnx")
+            torch.onnx.export(module, arguments, file, input_names=names, opset_version=17,
+                              dynamo=False)
+            session = onnxruntime.InferenceSession(file, options,
+                                                   providers=["CPUExecutionProvider"])
         feed = {name: a.numpy() for name, a in zip(names, arguments)}
         self.call = lambda: session.run(None, feed)
-        out = as_gatun(operator, n, torch.from_numpy(self.call()[0]))
-        return [float(out[out.numel() * i // 64]) for i in range(64)]
-
-    def time(self, seconds):
-        return median_call(self.call, seconds)
+        return shown(work, torch.from_numpy(self.call()[0]))
 
 
 def open_peers(names, threads):
@@ -212,57 +255,75 @@ def open_peers(names, threads):
     return peers
 
 
-def check(peer, expected, found):
+def check(peer, work, expected, found):
     scale = max(abs(x) for x in expected)
     worst = max(abs(x - y) for x, y in zip(expected, found))
-    if worst > 1e-4 * scale:
-        sys.exit(f"compare: {peer.name} computes something else: off by {worst:.3g} of {scale:.3g}")
+    if not worst <= work.tolerance * scale:
+        sys.exit(f"compare: {peer.name} computes another {work.name}: off by {worst:.3g} of {scale:.3g}")
+
+
+def work(names):
+    """What the words of the command line stand for."""
+    for name in names:
+        if name in SHAPES:
+            yield from (Operator(name, n) for n in SHAPES[name])
+        else:
+            yield from map(Network, NETWORKS if name == "network" else [name])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("operators", nargs="*", help="of: " + ", ".join(SHAPES))
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"of operators: {', '.join(SHAPES)} (all unless told); network for all"
+                        f" networks, or of one: {', '.join(NETWORKS)}")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side in each round")
     parser.add_argument("--peers", default="eager,compile,onnx")
     options = parser.parse_args()
-    unknown = set(options.operators) - set(SHAPES)
+    unknown = set(options.names) - set(SHAPES) - set(NETWORKS) - {"network"}
     if unknown:
-        parser.error(f"no operator {', '.join(sorted(unknown))}")
+        parser.error(f"no operator or network is called {', '.join(sorted(unknown))}; there are "
+                     + ", ".join([*SHAPES, "network", *NETWORKS]))
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     gatun = Gatun(options.threads)
     peers = open_peers(options.peers.split(","), options.threads)
     print(f"Gatun: {gatun.version}")
     for peer in peers:
         print(f"{peer.name}: {peer.version}")
-    print("\n| operator | Gatun ms (lowest, highest) | Gflop/s | peer | peer ms | Gatun / peer |")
+    print("\n| what | Gatun ms (lowest, highest) | Gflop/s | peer | peer ms | Gatun / peer |")
     print("|---|---|---|---|---|---|")
-    for operator in options.operators or SHAPES:
-        for n in SHAPES[operator]:
-            compare(gatun, peers, operator, n, options)
+    for one in work(options.names or SHAPES):
+        compare(gatun, peers, one, options)
+        for peer in peers:
+            peer.release()
+        gc.collect()
 
 
-def compare(gatun, peers, operator, n, options):
-    expected = gatun.prepare(operator, n)
+def compare(gatun, peers, work, options):
+    expected = gatun.prepare(work)
     able = []
     for peer in peers:
         try:
-            check(peer, expected, peer.prepare(operator, n))
+            check(peer, work, expected, peer.prepare(work))
             able.append(peer)
-        except Exception as e:  # a compiler or exporter that cannot do this operator
-            print(f"compare: {peer.name} cannot do {operator} {n}: {str(e)[:200]}", file=sys.stderr)
+        except Exception as e:  # a compiler or exporter that cannot do it
+            peer.release()
+            print(f"compare: {peer.name} cannot do {work.name}: {str(e)[:200]}", file=sys.stderr)
     times = {side: [] for side in [gatun] + able}
+    if work.warm_up:
+        gatun.time(work.warm_up)
     for _ in range(options.rounds):
         for side in times:
             times[side].append(side.time(options.seconds))
     own = times[gatun]
     middle = statistics.median(own)
-    name = f"{operator} {'×'.join(map(str, n))}"
+    operations = work.operations()
+    rate = f"{operations / middle / 1e9:.0f}" if operations else "–"
     for peer in able:
         ratio = statistics.median(a / b for a, b in zip(own, times[peer]))
-        print(f"| {name} | {middle * 1e3:.3f} ({min(own) * 1e3:.3f}, {max(own) * 1e3:.3f}) "
-              f"| {operations(operator, n) / middle / 1e9:.0f} | {peer.name} "
+        print(f"| {work.name} | {middle * 1e3:.3f} ({min(own) * 1e3:.3f}, {max(own) * 1e3:.3f}) "
+              f"| {rate} | {peer.name} "
               f"| {statistics.median(times[peer]) * 1e3:.3f} | {ratio:.2f} |", flush=True)
 
 

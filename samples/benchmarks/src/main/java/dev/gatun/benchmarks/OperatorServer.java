@@ -19,19 +19,20 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Runs operators for another program, which times them in turns with its own: a line of standard
- * input is a command, a line of standard output its answer. {@code peers/compare.py} is that
- * program.
+ * Runs operators and networks for another program, which times them in turns with its own: a line
+ * of standard input is a command, a line of standard output its answer. {@code peers/compare.py} is
+ * that program.
  *
  * <pre>
  *   linear ROWS IN OUT            prepares x·Wᵀ + b; answers some elements of the result
  *   attention TOKENS HEADS SIZE   prepares self-attention of one sample
  *   conv2d SIDE IN OUT            prepares a 3×3 convolution of a square map, channels last
+ *   network NAME BATCH            prepares an evaluation of a published network, see NetworkTrial
  *   time SECONDS                  answers the median of a call, in seconds
  * </pre>
  */
 public final class OperatorServer implements AutoCloseable {
-  /** Elements of the result that are shown, evenly spaced. */
+  /** Elements of the result that are shown: evenly spaced but for a step to the next channel. */
   private static final int SHOWN = 64;
 
   private final Backend backend;
@@ -60,13 +61,23 @@ public final class OperatorServer implements AutoCloseable {
         System.out.println(median(Double.parseDouble(words[1])));
       } else {
         free();
-        int[] n = Arrays.stream(words).skip(1).mapToInt(Integer::parseInt).toArray();
-        System.out.println(sample(prepare(words[0], n)));
+        System.out.println(sample(prepare(words)));
       }
     }
   }
 
-  /** Sets the operator and returns where it leaves its result. */
+  /** Sets what is timed and returns where it leaves its result. */
+  private Tensor prepare(String[] words) throws IOException {
+    if (words[0].equals("network")) {
+      var trial = new NetworkTrial(words[1], Integer.parseInt(words[2]), backend);
+      closings.add(trial::close);
+      operator = trial::run;
+      return trial.out();
+    }
+    int[] n = Arrays.stream(words).skip(1).mapToInt(Integer::parseInt).toArray();
+    return prepare(words[0], n);
+  }
+
   private Tensor prepare(String name, int[] n) throws IOException {
     return switch (name) {
       case "linear" -> {
@@ -106,7 +117,7 @@ public final class OperatorServer implements AutoCloseable {
     long size = out.shape().size();
     var text = new StringBuilder();
     for (int i = 0; i < SHOWN; i++) {
-      text.append(String.format(Locale.ROOT, "%.9g ", out.getFloat(size * i / SHOWN)));
+      text.append(String.format(Locale.ROOT, "%.9g ", out.getFloat((size * i / SHOWN + i) % size)));
     }
     return text.toString().strip();
   }
@@ -128,19 +139,10 @@ public final class OperatorServer implements AutoCloseable {
     return times.get(times.size() / 2);
   }
 
-  /**
-   * Numbers between -½ and ½ that another program can make without a word from this one: a
-   * multiplicative hash of the index and of how many operands there were before.
-   */
+  /** Numbers between -½ and ½ that differ from those of the operands before. */
   private Tensor operand(int... dims) {
     var tensor = zeros(dims);
-    float[] values = new float[Math.toIntExact(tensor.shape().size())];
-    int seed = ++operands * 7919;
-    for (int i = 0; i < values.length; i++) {
-      int hash = (i + seed) * 0x9E3779B1;
-      values[i] = ((hash ^ hash >>> 15) * 0x85EBCA6B >>> 8) * 0x1p-24f - 0.5f;
-    }
-    tensor.setFloats(values);
+    HashedNumbers.fill(tensor, ++operands * 7919, 1, 0);
     return tensor;
   }
 

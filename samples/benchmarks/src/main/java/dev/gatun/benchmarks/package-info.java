@@ -1,2 +1,5 @@
-/** JMH benchmarks of the operators, at the shapes of DiT-S, DiT-B and DiT-XL. */
+/**
+ * JMH benchmarks of the operators, at the shapes of DiT-S, DiT-B and DiT-XL; operators and networks
+ * for a comparison with other programs.
+ */
 package dev.gatun.benchmarks;
