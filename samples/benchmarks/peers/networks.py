@@ -144,10 +144,64 @@ class DiT(nn.Module):
         return unpatchify(self.final_layer(x, c), self.PATCH)
 
 
+# U-ViT (Bao and others 2022), told a class.
+
+
+class UViTBlock(nn.Module):
+    def __init__(self, width, heads, skip=False):
+        super().__init__()
+        self.skip_linear = nn.Linear(2 * width, width) if skip else None
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = Attention(width, heads, qkv_bias=False)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = Mlp(width, nn.GELU())
+
+    def forward(self, x, skip=None):
+        if self.skip_linear is not None:
+            x = self.skip_linear(torch.cat((x, skip), dim=-1))
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class UViT(nn.Module):
+    CHANNELS, SIDE, PATCH = 4, 32, 2
+    EXTRAS = 2  # label and time come before the patches
+
+    def __init__(self, depth, width, heads):
+        super().__init__()
+        self.width = width
+        tokens = self.EXTRAS + (self.SIDE // self.PATCH) ** 2
+        self.pos_embed = nn.Parameter(torch.empty(1, tokens, width))
+        self.patch_embed = PatchEmbed(self.CHANNELS, self.PATCH, width)
+        self.label_emb = nn.Embedding(NULL_LABEL + 1, width)
+        self.in_blocks = nn.ModuleList(UViTBlock(width, heads) for _ in range(depth // 2))
+        self.mid_block = UViTBlock(width, heads)
+        self.out_blocks = nn.ModuleList(UViTBlock(width, heads, skip=True)
+                                        for _ in range(depth // 2))
+        self.norm = nn.LayerNorm(width)
+        self.decoder_pred = nn.Linear(width, self.PATCH ** 2 * self.CHANNELS)
+        self.final_layer = nn.Conv2d(self.CHANNELS, self.CHANNELS, 3, padding=1)
+
+    def forward(self, x, t, y):
+        time = timestep_embedding(t, self.width)
+        extras = torch.stack((self.label_emb(y), time), dim=1)
+        x = torch.cat((extras, self.patch_embed(x)), dim=1) + self.pos_embed
+        skips = []
+        for block in self.in_blocks:
+            x = block(x)
+            skips.append(x)
+        x = self.mid_block(x)
+        for block in self.out_blocks:
+            x = block(x, skips.pop())
+        x = self.decoder_pred(self.norm(x)[:, self.EXTRAS:])
+        return self.final_layer(unpatchify(x, self.PATCH))
+
+
 NETWORKS = {  # what makes it, and the batch: two where guidance needs a pair
     "DiT-S/2": (lambda: DiT(12, 384, 6), 2),
     "DiT-B/2": (lambda: DiT(12, 768, 12), 2),
     "DiT-XL/2": (lambda: DiT(28, 1152, 16), 2),
+    "U-ViT-L/2": (lambda: UViT(20, 1024, 16), 2),
 }
 
 
