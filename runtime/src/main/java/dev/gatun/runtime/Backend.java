@@ -227,6 +227,10 @@ public interface Backend extends AutoCloseable {
    * bias)}, cross-correlation as in PyTorch: {@code out[n, i, j, o] = Σ x[n, i·stride + a − top,
    * j·stride + b − left, c]·kernel[o, c, a, b]}, zeros outside of x.
    *
+   * <p>A backend may use Winograd's algorithm, for the same shapes always: the rounding error of a
+   * result is then relative to the numbers up to 5 positions away, and one that is not finite makes
+   * its neighbours NaN.
+   *
    * @param x {@code [N, H, W, in]}
    * @param kernel {@code [out, in, height, width]}, packed by this backend
    * @param spec stride and padding

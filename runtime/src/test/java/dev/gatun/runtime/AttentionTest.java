@@ -1,8 +1,10 @@
 package dev.gatun.runtime;
 
 import static dev.gatun.runtime.TestTensors.assertClose;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.gatun.runtime.TestBackends.Choice;
+import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -10,6 +12,24 @@ class AttentionTest {
   private static final int[] SIZES = {1, 8, 12, 20, 24, 32, 40, 64, 72, 80, 96, 128};
   private static final int[] TOKENS = {1, 7, 12, 33, 64, 77, 130};
   private static final String BACKENDS = "dev.gatun.runtime.TestBackends#all";
+
+  /** Not a very small weight, which would depend on how many keys are computed together. */
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
+  void whatIsHiddenHasNoWeight(Choice choice) {
+    try (var backend = choice.open();
+        var tensors = new TestTensors()) {
+      for (int tokens : new int[] {2, 8, 64, 300}) {
+        var qk = tensors.of(Shape.of(1, tokens, 4), new float[tokens * 4]);
+        float[] values = new float[tokens * 4];
+        Arrays.fill(values, 4, values.length, 1f);
+        var v = tensors.of(qk.shape(), values);
+        var out = tensors.out(1, tokens, 4);
+        backend.attention(qk, qk, v, new AttentionSpec(1, 0.5f, true), out);
+        assertEquals(0f, out.getFloat(0), "first of " + tokens + " tokens");
+      }
+    }
+  }
 
   @ParameterizedTest
   @MethodSource(BACKENDS)

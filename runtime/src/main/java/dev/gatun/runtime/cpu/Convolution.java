@@ -10,7 +10,7 @@ import java.util.Arrays;
  * Convolution as a matrix product whose left matrix is never held: its row is the window of a
  * position, {@code [height][width][in]}, which {@link Gemm} asks for in blocks. With channels last,
  * a line of a window is one run of memory, so the windows are gathered about as fast as the rows of
- * a tensor are copied.
+ * a tensor are copied. What {@link Winograd} does in less time is left to it.
  */
 final class Convolution implements Gemm.Rows {
   private final Gemm gemm;

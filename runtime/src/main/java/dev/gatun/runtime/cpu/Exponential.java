@@ -69,7 +69,8 @@ final class Exponential {
    * A column of a softmax, one vector wide in rows of {@link MicroKernel#WIDTH}, in one pass:
    * {@code x = 2^(x − m)}, and the sum of these is added to where sums stand. No x may exceed its
    * m. With base 2 the remainder {@code r = x − round(x)} is exact, which spares a fifth of the
-   * time; the caller multiplies by {@code 1 / ln 2} where he scales anyway.
+   * time; the caller multiplies by {@code 1 / ln 2} where it scales anyway. Below {@code m − 126}
+   * the result is 0: what is hidden has no weight, however many numbers there are.
    *
    * <p>{@code 2^r} is the polynomial of Cephes {@code exp2f} for {@code |r| ≤ ½}, with a relative
    * error below 2·10⁻⁷.
@@ -84,7 +85,7 @@ final class Exponential {
     var total = FloatVector.fromArray(S, x, sum);
     for (int i = from; i < to; i += MicroKernel.WIDTH) {
       var v = FloatVector.fromArray(S, x, i).sub(max);
-      v = v.blend(MIN2, v.compare(VectorOperators.LT, MIN2));
+      var nothing = v.compare(VectorOperators.LT, MIN2);
       var shifted = v.add(ROUND);
       var r = v.sub(shifted.sub(ROUND));
       var p = FloatVector.broadcast(S, 1.535336188319500e-4f);
@@ -95,7 +96,7 @@ final class Exponential {
       p = p.fma(r, FloatVector.broadcast(S, 6.931472028550421e-1f));
       p = p.fma(r, FloatVector.broadcast(S, 1f));
       var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-      var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+      var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats().blend(0f, nothing);
       power.intoArray(x, i);
       total = total.add(power);
     }

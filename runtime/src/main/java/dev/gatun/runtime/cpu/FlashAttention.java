@@ -10,9 +10,9 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Attention with the online softmax of Milakov and Gimelshein (2018), in the blocks of
- * FlashAttention (Dao et al., 2022): for one panel of queries at a time, blocks of keys are scored,
- * exponentiated and multiplied by their values while they are in the cache. The L×L matrix never
- * exists.
+ * FlashAttention (Dao et al., 2022): for two panels of queries at a time, blocks of keys are
+ * scored, exponentiated and multiplied by their values while they are in the cache. The L×L matrix
+ * never exists.
  *
  * <p>Everything is transposed: the lanes of a vector are queries. Scores are {@code Sᵀ = K·Qᵀ
  * [keys][queries]}, so the softmax over keys runs down the rows without any sum across lanes, and
@@ -28,7 +28,7 @@ final class FlashAttention implements ThreadTeam.Work {
   /** Queries of a panel. */
   private static final int QUERIES = MicroKernel.WIDTH;
 
-  /** Keys of a block: their scores fill most of the first-level cache. */
+  /** Keys of a block: the scores of a panel fill a good part of the first-level cache. */
   private static final int KEYS = MicroKernel.DEPTH / 2;
 
   /**
@@ -83,6 +83,9 @@ final class FlashAttention implements ThreadTeam.Work {
     keys = k.dim(1) / perSample;
     scale = spec.scale() * Exponential.LOG2_E; // the softmax is computed with powers of 2
     causal = spec.causal();
+    if (size == 0) {
+      return; // no channels: there is nothing to write
+    }
     bias.set(spec, Exponential.LOG2_E);
     team.run(this);
   }

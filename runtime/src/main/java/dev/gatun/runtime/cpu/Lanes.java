@@ -31,7 +31,10 @@ final class Lanes {
   private static VectorSpecies<Float> species() {
     int bits = Integer.getInteger("gatun.cpu.vectorBits", 0);
     return switch (bits) {
-      case 0 -> FloatVector.SPECIES_PREFERRED;
+      case 0 ->
+          FloatVector.SPECIES_PREFERRED.vectorBitSize() > 512
+              ? FloatVector.SPECIES_512 // no kernel is written for more
+              : FloatVector.SPECIES_PREFERRED;
       case 128, 256, 512 -> VectorSpecies.of(float.class, VectorShape.forBitSize(bits));
       default ->
           throw new IllegalArgumentException(

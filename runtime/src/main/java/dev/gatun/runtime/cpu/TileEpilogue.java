@@ -8,9 +8,9 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * What happens to a finished tile of a product while it is in the first-level cache: {@code out =
- * residual + gate ⊙ activation(tile)}, whose sums began with the bias. One short pass per part,
- * each a small method that compiles early; a column is always treated by the same code, so batch
- * and threads do not change its bits.
+ * residual + gate ⊙ activation(tile)}, whose sums began with the bias or which receives it here.
+ * One short pass per part, each a small method that compiles early; a column is always treated by
+ * the same code, so batch and threads do not change its bits.
  */
 final class TileEpilogue {
   private static final VectorSpecies<Float> S = Lanes.F32;

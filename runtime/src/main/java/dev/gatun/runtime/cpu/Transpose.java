@@ -48,7 +48,9 @@ final class Transpose {
    */
   static void blocks(float[] x, int step) {
     exchange(x, step, 1, BY_ONE, ONE);
-    exchange(x, step, 2, BY_TWO, TWO);
+    if (Lanes.COUNT > 2) {
+      exchange(x, step, 2, BY_TWO, TWO);
+    }
     if (Lanes.COUNT > 4) {
       exchange(x, step, 4, BY_FOUR, FOUR);
     }

@@ -25,6 +25,9 @@ import java.util.Arrays;
  * by panel. U is made anew for each block: that takes a tenth of the time of the products, while a
  * U that is kept would take four times the memory of the kernel. Each sum over the channels is one
  * chain, whatever the block; so batch and threads do not change a bit of the result.
+ *
+ * <p>The error is relative to the largest number of a 6×6 piece, not to those that a result depends
+ * on, and what is not finite spreads over its tiles.
  */
 final class Winograd implements ThreadTeam.Work {
   private static final int WIDTH = MicroKernel.WIDTH;
@@ -39,10 +42,11 @@ final class Winograd implements ThreadTeam.Work {
   /** Fewest channels of the operand for which the transforms pay. */
   private static final int CHANNELS = 8;
 
-  /** Costs of a tile's V and of a panel row's U, measured in products of a tile with such a row. */
-  private static final int INPUT_COST = 8;
+  /** Time of the transform of a tile, in that of its products with one panel. */
+  private static final int INPUT_COST = 3;
 
-  private static final int FILTER_COST = 3;
+  /** Time of the transform of a panel, in that of its products with one tile. */
+  private static final int FILTER_COST = 13;
 
   /** Added to the distance of planes, lest all of them fall on the same cache sets. */
   private static final int SKEW = 5 * 16;
@@ -87,8 +91,8 @@ final class Winograd implements ThreadTeam.Work {
     if (kernel.height() != TAPS || kernel.width() != TAPS || spec.stride() != 1) {
       return false;
     }
-    // In units of four products for each pair of channels: a position has 9 of them, a tile 36 (and
-    // a quarter for its transforms), and the transform of the kernel takes as long as 10 tiles.
+    // In units of the nine products of a position: a tile has 36, and a quarter of that for its
+    // transforms; the transform of the kernel takes as long as ten tiles.
     long tiles = (long) Math.ceilDiv(outHeight, OUT) * Math.ceilDiv(outWidth, OUT);
     return kernel.in() >= CHANNELS && (long) outHeight * outWidth >= 5 * tiles + 48;
   }

@@ -31,14 +31,14 @@ class TileCheckTest {
       for (int k : new int[] {0, 1, 37, MicroKernel.DEPTH}) {
         for (boolean goOn : new boolean[] {false, true}) {
           var what = "rows %d, k %d, go on %b, seed %d".formatted(rows, k, goOn, SEED);
-          float[] large = multiply(rows, k, goOn);
-          float[] small;
           MicroKernel.useFourRows(true);
+          float[] small;
           try {
             small = multiply(rows, k, goOn);
           } finally {
             MicroKernel.useFourRows(false);
           }
+          float[] large = multiply(rows, k, goOn);
           assertArrayEquals(large, small, 0f, what);
         }
       }
