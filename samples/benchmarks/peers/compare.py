@@ -32,6 +32,7 @@ SHAPES = {
 }
 
 
+# Those of networks.py, which cannot be imported without PyTorch.
 NETWORKS = ["DiT-S/2", "DiT-B/2", "DiT-XL/2", "U-ViT-L/2", "ADM-64", "kl-f8"]
 SHOWN = 64  # elements of a result, as in OperatorServer
 
