@@ -1,11 +1,13 @@
 package dev.gatun.runtime.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import org.junit.jupiter.api.Test;
@@ -29,6 +31,35 @@ class WinogradTest {
     assertFalse(pays(64, 3, 2, 64, 64), "stride 2");
     assertFalse(pays(64, 5, 1, 64, 64), "another kernel");
     assertFalse(pays(64, 1, 1, 64, 64), "a linear layer");
+  }
+
+  /** A direct sum rounds otherwise, so equal bits show which of the two was computed. */
+  @Test
+  void convolutionLeavesItToWinograd() {
+    var team = new ThreadTeam(1);
+    var scratch = new Scratch[] {new Scratch()};
+    var winograd = new Winograd(team, scratch);
+    var convolution = new Convolution(new Gemm(team, scratch), winograd);
+    var spec = Conv2dSpec.same(3);
+    try (var x = numbers(1, 12, 12, 40);
+        var stored = numbers(33, 40, 3, 3);
+        var kernel = new PackedKernel(stored);
+        var chosen = numbers(1, 12, 12, 33);
+        var expected = numbers(1, 12, 12, 33)) {
+      convolution.conv2d(x, kernel, spec, Epilogue.NONE, null, chosen);
+      winograd.conv2d(x, kernel, spec, Epilogue.NONE, null, expected);
+      assertArrayEquals(expected.toFloats(), chosen.toFloats());
+    }
+  }
+
+  private static Tensor numbers(int... dims) {
+    var tensor = Tensor.allocate(DType.F32, Shape.of(dims));
+    float[] values = new float[Math.toIntExact(tensor.shape().size())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) Math.sin(i * 0.7 + dims.length);
+    }
+    tensor.setFloats(values);
+    return tensor;
   }
 
   @Test
