@@ -29,7 +29,7 @@ final class FlashAttention implements ThreadTeam.Work {
   private static final int QUERIES = MicroKernel.WIDTH;
 
   /** Keys of a block: the scores of a panel fill a good part of the first-level cache. */
-  private static final int KEYS = MicroKernel.DEPTH / 2;
+  private static final int KEYS = 192;
 
   /**
    * Panels that go over a block of keys together: each tile of K and V is then read once for all.

@@ -12,12 +12,12 @@ import jdk.incubator.vector.VectorSpecies;
  * activation(A·Wᵀ + bias)} with packed weights.
  *
  * <p>The blocking is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix
- * Multiplication", 2008): a block of rows of A, and {@link MicroKernel#DEPTH} columns of it at a
- * time, is copied to where it stays in the second-level cache; each panel of the weight passes over
- * it once, from a copy in the first-level cache. What A is, only the {@link Rows} know: a tensor,
- * or the windows of a feature map. A finished tile is still in the first-level cache when {@link
- * TileEpilogue} stores it. Threads share the grid of row tiles and panels; none of this changes a
- * bit of the result, because an element is always one chain over k.
+ * Multiplication", 2008): a block of rows of A, and up to {@link MicroKernel#DEPTH} columns of it
+ * at a time, is copied to where it stays in the second-level cache; each panel of the weight passes
+ * over it once, from where it lies or from a copy, see {@link StreamKernel}. What A is, only the
+ * {@link Rows} know: a tensor, or the windows of a feature map. A finished tile is still in the
+ * first-level cache when {@link TileEpilogue} stores it. Threads share the grid of row tiles and
+ * panels; none of this changes a bit of the result, because an element is always one chain over k.
  */
 final class Gemm implements ThreadTeam.Work {
   /** The rows of the left matrix, which need not exist as a whole. */
@@ -59,12 +59,15 @@ final class Gemm implements ThreadTeam.Work {
   /**
    * Panels whose sums are held while k advances; all of them at once if one piece of k is enough.
    */
-  private static final int GROUP = 24;
+  private static final int GROUP = 48;
 
   private static final VectorSpecies<Float> S = Lanes.F32;
 
   /** From so many floats on, {@code MemorySegment.copy} is the faster one. */
   private static final int LONG_RUN = 64;
+
+  /** Floats of a cache line. */
+  private static final int LINE = 16;
 
   private static final int TILE = MicroKernel.ROWS * MicroKernel.WIDTH;
   private static final int PANEL = MicroKernel.DEPTH * MicroKernel.WIDTH;
@@ -79,6 +82,8 @@ final class Gemm implements ThreadTeam.Work {
   private int rows;
   private int in;
   private int panelCount;
+  private int pieces;
+  private int depth;
   private MemorySegment panels;
   private int rowParts;
   private float[] bias = new float[0];
@@ -124,6 +129,8 @@ final class Gemm implements ThreadTeam.Work {
     this.source = source;
     this.in = in;
     this.panels = panels;
+    depth = depth(in);
+    pieces = in == 0 ? 1 : Math.ceilDiv(in, depth);
     rows = Math.toIntExact(out.shape().rows());
     panelCount = PackedWeight.panelCount(out.shape().cols());
     bias = bias(e.bias(), out.shape().cols(), bias);
@@ -184,7 +191,6 @@ final class Gemm implements ThreadTeam.Work {
     if (firstPanel == lastPanel || from >= to) {
       return;
     }
-    int pieces = Math.max(1, Math.ceilDiv(in, MicroKernel.DEPTH));
     int group = pieces == 1 ? lastPanel - firstPanel : GROUP;
     // All pieces of a block are kept for the groups to come; for a single group, none is.
     boolean again = lastPanel - firstPanel > group;
@@ -200,13 +206,19 @@ final class Gemm implements ThreadTeam.Work {
         for (int piece = 0; piece < pieces; piece++) {
           int at = again ? piece * block * MicroKernel.STRIDE : 0;
           if (panel == firstPanel) {
-            int k = piece * MicroKernel.DEPTH;
-            source.copy(row, count, k, Math.min(MicroKernel.DEPTH, in - k), a, at);
+            int k = piece * depth;
+            source.copy(row, count, k, Math.min(depth, in - k), a, at);
           }
-          multiplyBlock(a, at, b, c, t, row, count, panel, end, piece, pieces);
+          multiplyBlock(a, at, b, c, t, row, count, panel, end, piece);
         }
       }
     }
+  }
+
+  /** Columns of a piece: as few pieces as can be, of the same size but in whole cache lines. */
+  static int depth(int in) {
+    int pieces = Math.ceilDiv(in, MicroKernel.DEPTH);
+    return pieces < 2 ? in : Math.ceilDiv(Math.ceilDiv(in, pieces), LINE) * LINE;
   }
 
   /** The rows of a block: as few blocks as fit the cache, of the same size. */
@@ -256,16 +268,15 @@ final class Gemm implements ThreadTeam.Work {
       int count,
       int panel,
       int end,
-      int piece,
-      int pieces) {
-    int k = piece * MicroKernel.DEPTH;
-    int depth = Math.min(MicroKernel.DEPTH, in - k);
+      int piece) {
+    int k = piece * depth;
+    int length = Math.min(depth, in - k);
     boolean last = piece == pieces - 1;
-    boolean stream = count <= StreamKernel.ROWS;
+    boolean stream = StreamKernel.pays(count);
     for (int p = panel; p < end; p++) {
       long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
       if (!stream) {
-        MemorySegment.copy(panels, Tensor.FLOAT, from, b, 0, depth * MicroKernel.WIDTH);
+        MemorySegment.copy(panels, Tensor.FLOAT, from, b, 0, length * MicroKernel.WIDTH);
       }
       for (int r = 0; r < count; r += MicroKernel.ROWS) {
         int height = Math.min(MicroKernel.ROWS, count - r);
@@ -277,9 +288,9 @@ final class Gemm implements ThreadTeam.Work {
         int begin = piece == 0 ? p * MicroKernel.WIDTH : tile;
         int step = piece == 0 ? 0 : MicroKernel.WIDTH;
         if (stream) {
-          StreamKernel.multiply(a, at, panels, from, depth, start, begin, step, c, tile, height);
+          StreamKernel.multiply(a, at, panels, from, length, start, begin, step, c, tile, height);
         } else {
-          MicroKernel.multiply(a, at, b, 0, depth, start, begin, step, c, tile, height);
+          MicroKernel.multiply(a, at, b, 0, length, start, begin, step, c, tile, height);
         }
         if (last) {
           epilogue.activate(c, tile, height, t);

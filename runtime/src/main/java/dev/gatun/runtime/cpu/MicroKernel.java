@@ -19,7 +19,8 @@ import jdk.incubator.vector.VectorSpecies;
  * the 16 of AVX2. The stride of A is a constant, so the twelve broadcasts need one index register
  * and a displacement each, and packing A is copying rows. All operands are arrays: the checks of
  * arrays are done before the loop, while those of segments remain in it and cost a quarter of the
- * time of six rows. Copying a panel before many tiles pass over it costs a hundredth.
+ * time of six rows, more than copying a panel before many tiles pass over it. For twelve rows it is
+ * the other way round, and {@link StreamKernel} reads weights from where they lie.
  *
  * <p>Every element is one chain of fused multiply-adds in rising k, whatever tile it is part of; so
  * its bits depend neither on the number of rows nor on the vector width.
@@ -30,8 +31,11 @@ final class MicroKernel {
   /** Columns of a panel of B and of a tile of C. */
   static final int WIDTH = 2 * Lanes.COUNT;
 
-  /** Longest k of one call: a panel of B then stays in the first or second level cache. */
-  static final int DEPTH = 384;
+  /**
+   * Longest k of one call. A panel of B then stays in the first-level cache with AVX2; with AVX-512
+   * it need not, since the second one is large and fast enough.
+   */
+  static final int DEPTH = Lanes.BYTES == 64 ? 768 : 384;
 
   /**
    * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.
@@ -49,6 +53,10 @@ final class MicroKernel {
   /** Has tiles of four rows do the work of the largest one, or not any longer. */
   static void useFourRows(boolean use) {
     fourRows = use;
+  }
+
+  static boolean usesFourRows() {
+    return fourRows;
   }
 
   /**

@@ -94,11 +94,14 @@ final class WarmUp implements Runnable {
         load(panel, c);
       }
       long deadline = System.nanoTime() + PATIENCE;
-      double flops = 2.0 * PRODUCTS * (MicroKernel.ROWS + 4) * MicroKernel.WIDTH * DEPTH;
+      int large = MicroKernel.ROWS;
+      int rows = large + 4 + StreamKernel.ROWS;
+      double flops = 2.0 * PRODUCTS * rows * MicroKernel.WIDTH * DEPTH;
       for (long begin = System.nanoTime(), end; ; begin = end) {
         for (int i = 0; i < PRODUCTS; i++) {
-          MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, MicroKernel.ROWS);
+          MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, large);
           MicroKernel.multiply(a, 0, right, 0, DEPTH, c, 0, 0, c, 0, 4);
+          StreamKernel.multiply(a, 0, panel, 0, DEPTH, c, 0, 0, c, 0, StreamKernel.ROWS);
         }
         end = System.nanoTime();
         if (flops / (end - begin) * 1e9 > COMPILED_FLOPS || end > deadline) {
