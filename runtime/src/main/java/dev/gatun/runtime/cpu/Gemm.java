@@ -49,11 +49,11 @@ final class Gemm implements ThreadTeam.Work {
   }
 
   /**
-   * Most rows of A that one worker copies at a time: with DEPTH columns they fill half of the
-   * second-level cache.
+   * Most rows of A that one worker copies at a time: with DEPTH columns they fill most of the
+   * second-level cache, lest the weights come in more often than that.
    */
   private static final int BLOCK =
-      Math.max(1, Caches.L2 / 2 / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
+      Math.max(1, Caches.L2 / 4 * 3 / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
           * MicroKernel.ROWS;
 
   /**

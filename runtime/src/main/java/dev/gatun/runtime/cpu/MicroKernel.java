@@ -35,7 +35,7 @@ final class MicroKernel {
    * Longest k of one call. A panel of B then stays in the first-level cache with AVX2; with AVX-512
    * it need not, since the second one is large and fast enough.
    */
-  static final int DEPTH = Lanes.BYTES == 64 ? 768 : 384;
+  static final int DEPTH = Lanes.BYTES == 64 ? 512 : 384;
 
   /**
    * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.

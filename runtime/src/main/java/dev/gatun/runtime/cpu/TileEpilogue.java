@@ -76,43 +76,64 @@ final class TileEpilogue {
       storeTail(c, tile, step, height, row, column);
       return;
     }
-    for (int r = 0; r < height; r++) {
-      int at = tile + r * step;
-      long to = ((long) (row + r) * outStride + column) * Float.BYTES;
-      if (gate != null) {
-        long by = ((long) ((row + r) / rowsPerGate) * gateStride + column) * Float.BYTES;
-        multiply(c, at, gate, by);
-      }
-      if (residual != null) {
-        long with = ((long) ((row + r) % residualRows) * residualStride + column) * Float.BYTES;
-        addAndStore(c, at, residual, with, out, to);
-      } else {
-        store(c, at, out, to);
-      }
+    if (gate != null) {
+      multiply(c, tile, step, height, row, column);
+    }
+    if (residual != null) {
+      add(c, tile, step, height, row, column);
+    }
+    long to = ((long) row * outStride + column) * Float.BYTES;
+    store(c, tile, step, height, out, to, (long) outStride * Float.BYTES);
+  }
+
+  /** By the gate; rows of one sample have the same. */
+  private void multiply(float[] c, int tile, int step, int height, int row, int column) {
+    for (int r = 0, end; r < height; r = end) {
+      int sample = (row + r) / rowsPerGate;
+      end = Math.min(height, (sample + 1) * rowsPerGate - row);
+      long by = ((long) sample * gateStride + column) * Float.BYTES;
+      multiply(c, tile + r * step, step, end - r, gate, by);
     }
   }
 
-  private static void multiply(float[] c, int at, MemorySegment y, long from) {
+  private static void multiply(
+      float[] c, int tile, int step, int height, MemorySegment y, long from) {
     var p = FloatVector.fromMemorySegment(S, y, from, Lanes.LE);
     var q = FloatVector.fromMemorySegment(S, y, from + Lanes.BYTES, Lanes.LE);
-    FloatVector.fromArray(S, c, at).mul(p).intoArray(c, at);
-    FloatVector.fromArray(S, c, at + Lanes.COUNT).mul(q).intoArray(c, at + Lanes.COUNT);
+    for (int r = 0, at = tile; r < height; r++, at += step) {
+      FloatVector.fromArray(S, c, at).mul(p).intoArray(c, at);
+      FloatVector.fromArray(S, c, at + Lanes.COUNT).mul(q).intoArray(c, at + Lanes.COUNT);
+    }
   }
 
-  private static void addAndStore(
-      float[] c, int at, MemorySegment y, long from, MemorySegment out, long to) {
-    var p = FloatVector.fromMemorySegment(S, y, from, Lanes.LE);
-    var q = FloatVector.fromMemorySegment(S, y, from + Lanes.BYTES, Lanes.LE);
-    p = FloatVector.fromArray(S, c, at).add(p);
-    q = FloatVector.fromArray(S, c, at + Lanes.COUNT).add(q);
-    p.intoMemorySegment(out, to, Lanes.LE);
-    q.intoMemorySegment(out, to + Lanes.BYTES, Lanes.LE);
+  /** The residual, which begins anew if it has fewer rows. */
+  private void add(float[] c, int tile, int step, int height, int row, int column) {
+    for (int r = 0, end; r < height; r = end) {
+      int first = (row + r) % residualRows;
+      end = Math.min(height, r + residualRows - first);
+      long with = ((long) first * residualStride + column) * Float.BYTES;
+      long stride = (long) residualStride * Float.BYTES;
+      add(c, tile + r * step, step, end - r, residual, with, stride);
+    }
   }
 
-  private static void store(float[] c, int at, MemorySegment out, long to) {
-    FloatVector.fromArray(S, c, at).intoMemorySegment(out, to, Lanes.LE);
-    FloatVector.fromArray(S, c, at + Lanes.COUNT)
-        .intoMemorySegment(out, to + Lanes.BYTES, Lanes.LE);
+  private static void add(
+      float[] c, int tile, int step, int height, MemorySegment y, long from, long stride) {
+    for (int r = 0, at = tile; r < height; r++, at += step, from += stride) {
+      var p = FloatVector.fromMemorySegment(S, y, from, Lanes.LE);
+      var q = FloatVector.fromMemorySegment(S, y, from + Lanes.BYTES, Lanes.LE);
+      FloatVector.fromArray(S, c, at).add(p).intoArray(c, at);
+      FloatVector.fromArray(S, c, at + Lanes.COUNT).add(q).intoArray(c, at + Lanes.COUNT);
+    }
+  }
+
+  private static void store(
+      float[] c, int tile, int step, int height, MemorySegment out, long to, long stride) {
+    for (int r = 0, at = tile; r < height; r++, at += step, to += stride) {
+      FloatVector.fromArray(S, c, at).intoMemorySegment(out, to, Lanes.LE);
+      FloatVector.fromArray(S, c, at + Lanes.COUNT)
+          .intoMemorySegment(out, to + Lanes.BYTES, Lanes.LE);
+    }
   }
 
   /** The columns of the last, incomplete panel, one by one. */
