@@ -28,7 +28,10 @@ final class FlashAttention implements ThreadTeam.Work {
   /** Queries of a panel. */
   private static final int QUERIES = MicroKernel.WIDTH;
 
-  /** Keys of a block: the scores of a panel fill a good part of the first-level cache. */
+  /**
+   * Keys of a block: the scores of a panel fill a good part of the first-level cache. They are
+   * whole tiles and a part of {@link MicroKernel#DEPTH}.
+   */
   private static final int KEYS = 192;
 
   /**

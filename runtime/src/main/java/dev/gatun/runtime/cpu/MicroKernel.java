@@ -33,9 +33,10 @@ final class MicroKernel {
 
   /**
    * Longest k of one call. A panel of B then stays in the first-level cache with AVX2; with AVX-512
-   * it need not, since the second one is large and fast enough.
+   * it need not, since the second one is large and fast enough. A multiple of what {@link
+   * FlashAttention} takes at a time.
    */
-  static final int DEPTH = Lanes.BYTES == 64 ? 512 : 384;
+  static final int DEPTH = Lanes.BYTES == 64 ? 576 : 384;
 
   /**
    * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.
