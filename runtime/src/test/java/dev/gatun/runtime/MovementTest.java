@@ -28,6 +28,25 @@ class MovementTest {
     }
   }
 
+  /** So large that threads share it: rows and bytes that do not divide evenly. */
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
+  void copyOfManyRows(Choice choice) {
+    try (var backend = choice.open();
+        var tensors = new TestTensors()) {
+      for (int[] size : new int[][] {{367, 101}, {3, 20_001}, {1, 40_001}}) {
+        var x = tensors.random(size);
+        var view = tensors.outView(size);
+        backend.copy(x, view);
+        assertSameBits("copy", x, view);
+        var contiguous = tensors.out(size);
+        backend.copy(x, contiguous);
+        assertSameBits("copy of contiguous rows", x, contiguous);
+        tensors.assertGuards("copy");
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource(BACKENDS)
   void concatenationIsTwoCopies(Choice choice) {

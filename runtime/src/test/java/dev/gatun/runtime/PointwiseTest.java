@@ -43,7 +43,7 @@ class PointwiseTest {
   void activateExtremes(Choice choice) {
     float[] values = {
       0f, -0f, 1e-30f, -1e-30f, 1e-4f, -1e-4f, 0.3f, -0.3f, 5f, -5f, 9.5f, -9.5f, 20f, -20f, 60f,
-      -60f, 90f, -90f, 200f, -200f, 1e4f, -1e4f, 1e10f, -1e10f, Float.NaN
+      -60f, 90f, -90f, 200f, -200f, 1e4f, -1e4f, 1e10f, -1e10f, 1e25f, -1e25f, Float.NaN
     };
     try (var oracle = TestBackends.reference();
         var backend = choice.open();

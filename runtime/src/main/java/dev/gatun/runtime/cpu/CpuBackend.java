@@ -36,6 +36,7 @@ final class CpuBackend implements Backend {
   private final Elementwise elementwise;
   private final Resampling resampling;
   private final Samples samples;
+  private final Copying copying;
   private final OperatorEvent event = new OperatorEvent();
 
   CpuBackend(int threads) {
@@ -55,6 +56,7 @@ final class CpuBackend implements Backend {
     elementwise = new Elementwise(team, scratch);
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
+    copying = new Copying(team);
     WarmUp.start();
   }
 
@@ -182,7 +184,7 @@ final class CpuBackend implements Backend {
   public void copy(Tensor from, Tensor to) {
     OperatorChecks.copy(device(), from, to);
     event.begin();
-    HostMovement.copy(from, to);
+    copying.copy(from, to);
     record("copy", to);
   }
 

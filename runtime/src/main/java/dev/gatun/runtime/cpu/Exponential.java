@@ -20,15 +20,22 @@ final class Exponential {
   static final float MIN = -87.3365448f;
 
   /** {@link #MIN} for powers of 2. */
-  private static final float MIN2 = -126;
+  static final float MIN2 = -126;
 
   static final float LOG2_E = 1.44269504f;
   static final float LN2 = 0.693147181f;
   // ln 2 in two parts, so that n·LN2_HIGH is exact for every n that occurs.
   private static final float LN2_HIGH = 0.693359375f;
   private static final float LN2_LOW = -2.12194440e-4f;
+  // 2^r for |r| ≤ ½ is P6·r⁶ + … + P1·r + 1: Cephes exp2f.
+  static final float P6 = 1.535336188319500e-4f;
+  static final float P5 = 1.339887440266574e-3f;
+  static final float P4 = 9.618437357674640e-3f;
+  static final float P3 = 5.550332471162809e-2f;
+  static final float P2 = 2.402264791363012e-1f;
+  static final float P1 = 6.931472028550421e-1f;
   // Adding 1.5·2²³ rounds a float below 2²² to an integer, which then stands in its low bits.
-  private static final float ROUND = 12582912f;
+  static final float ROUND = 12582912f;
 
   private Exponential() {}
 
@@ -72,8 +79,7 @@ final class Exponential {
    * time; the caller multiplies by {@code 1 / ln 2} where it scales anyway. Below {@code m − 126}
    * the result is 0: what is hidden has no weight, however many numbers there are.
    *
-   * <p>{@code 2^r} is the polynomial of Cephes {@code exp2f} for {@code |r| ≤ ½}, with a relative
-   * error below 2·10⁻⁷.
+   * <p>The relative error is below 2·10⁻⁷.
    *
    * @param from index of the first vector
    * @param to where to end
@@ -88,12 +94,12 @@ final class Exponential {
       var nothing = v.compare(VectorOperators.LT, MIN2);
       var shifted = v.add(ROUND);
       var r = v.sub(shifted.sub(ROUND));
-      var p = FloatVector.broadcast(S, 1.535336188319500e-4f);
-      p = p.fma(r, FloatVector.broadcast(S, 1.339887440266574e-3f));
-      p = p.fma(r, FloatVector.broadcast(S, 9.618437357674640e-3f));
-      p = p.fma(r, FloatVector.broadcast(S, 5.550332471162809e-2f));
-      p = p.fma(r, FloatVector.broadcast(S, 2.402264791363012e-1f));
-      p = p.fma(r, FloatVector.broadcast(S, 6.931472028550421e-1f));
+      var p = FloatVector.broadcast(S, P6);
+      p = p.fma(r, FloatVector.broadcast(S, P5));
+      p = p.fma(r, FloatVector.broadcast(S, P4));
+      p = p.fma(r, FloatVector.broadcast(S, P3));
+      p = p.fma(r, FloatVector.broadcast(S, P2));
+      p = p.fma(r, FloatVector.broadcast(S, P1));
       p = p.fma(r, FloatVector.broadcast(S, 1f));
       var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
       var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats().blend(0f, nothing);

@@ -2,6 +2,7 @@ package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.Activation;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -17,6 +18,9 @@ final class Pointwise {
   // √(2/π), of tanh-GELU
   private static final float SQRT_2_PI = 0.7978845608f;
 
+  /** Largest exponent of a power of 2. */
+  private static final float MAX2 = 127;
+
   private Pointwise() {}
 
   /**
@@ -28,25 +32,40 @@ final class Pointwise {
   static void activate(Activation activation, float[] x, int at, int count, float[] t) {
     switch (activation) {
       case IDENTITY -> {}
-      case SILU -> gate(x, at, count, -1f, 0f, t);
-      case QUICK_GELU -> gate(x, at, count, -1.702f, 0f, t);
+      case SILU -> gate(x, at, count, -1f, 0f);
+      case QUICK_GELU -> gate(x, at, count, -1.702f, 0f);
       // ½(1 + tanh u) = 1 / (1 + e^(−2u)) with u = √(2/π)(x + 0.044715x³)
-      case GELU_TANH -> gate(x, at, count, -2 * SQRT_2_PI, -2 * SQRT_2_PI * 0.044715f, t);
+      case GELU_TANH -> gate(x, at, count, -2 * SQRT_2_PI, -2 * SQRT_2_PI * 0.044715f);
       case GELU_ERF -> geluErf(x, at, count, t);
       case RELU -> relu(x, at, count);
     }
   }
 
-  /** {@code x / (1 + e^(x(a + bx²)))}: the sigmoid units SiLU, quick GELU and tanh-GELU. */
-  private static void gate(float[] x, int at, int count, float a, float b, float[] t) {
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      var v = FloatVector.fromArray(S, x, at + i);
-      v.mul(v).mul(b).add(a).mul(v).intoArray(t, i);
-    }
-    Exponential.exp(t, 0, count);
-    for (int i = 0; i < count; i += Lanes.COUNT) {
-      var v = FloatVector.fromArray(S, x, at + i);
-      v.div(FloatVector.fromArray(S, t, i).add(1f)).intoArray(x, at + i);
+  /**
+   * {@code x / (1 + e^(x(a + bx²)))}: the sigmoid units SiLU, quick GELU and tanh-GELU. In one
+   * pass, with a power of 2 as in {@link Exponential#exp2Minus}.
+   */
+  private static void gate(float[] x, int at, int count, float a, float b) {
+    float a2 = a * Exponential.LOG2_E;
+    float b2 = b * Exponential.LOG2_E;
+    for (int i = at; i < at + count; i += Lanes.COUNT) {
+      var v = FloatVector.fromArray(S, x, i);
+      // in this order, because x² may be infinite, and 0 times that is no number
+      var u = v.mul(b2).fma(v, FloatVector.broadcast(S, a2)).mul(v);
+      u = u.blend(Exponential.MIN2, u.compare(VectorOperators.LT, Exponential.MIN2));
+      u = u.blend(MAX2, u.compare(VectorOperators.GT, MAX2));
+      var shifted = u.add(Exponential.ROUND);
+      var r = u.sub(shifted.sub(Exponential.ROUND));
+      var p = FloatVector.broadcast(S, Exponential.P6);
+      p = p.fma(r, FloatVector.broadcast(S, Exponential.P5));
+      p = p.fma(r, FloatVector.broadcast(S, Exponential.P4));
+      p = p.fma(r, FloatVector.broadcast(S, Exponential.P3));
+      p = p.fma(r, FloatVector.broadcast(S, Exponential.P2));
+      p = p.fma(r, FloatVector.broadcast(S, Exponential.P1));
+      p = p.fma(r, FloatVector.broadcast(S, 1f));
+      var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      var power = p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+      v.div(power.add(1f)).intoArray(x, i);
     }
   }
 

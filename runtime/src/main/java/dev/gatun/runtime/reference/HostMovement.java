@@ -21,17 +21,24 @@ public final class HostMovement {
 
   /** {@link dev.gatun.runtime.Backend#copy}. */
   public static void copy(Tensor from, Tensor to) {
+    copy(from, to, 0, from.shape().rows());
+  }
+
+  /** Copies the rows {@code first … end - 1} alone. */
+  public static void copy(Tensor from, Tensor to, long first, long end) {
     var source = from.segment();
     var target = to.segment();
+    int cols = from.shape().cols();
+    long bytes = (long) cols * from.dtype().bytes();
     boolean convert = from.dtype() != to.dtype();
     if (!convert && from.isContiguous() && to.isContiguous()) {
-      MemorySegment.copy(source, 0, target, 0, source.byteSize());
+      MemorySegment.copy(source, first * bytes, target, first * bytes, (end - first) * bytes);
       return;
     }
-    int cols = from.shape().cols();
-    long rows = cols == 0 ? 0 : from.shape().rows();
-    long bytes = (long) cols * from.dtype().bytes();
-    for (long r = 0; r < rows; r++) {
+    if (cols == 0) {
+      return;
+    }
+    for (long r = first; r < end; r++) {
       long s = r * from.rowStride() * from.dtype().bytes();
       long t = r * to.rowStride() * to.dtype().bytes();
       if (convert) {
