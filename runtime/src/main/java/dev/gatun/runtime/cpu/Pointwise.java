@@ -86,7 +86,10 @@ final class Pointwise {
    */
   static void normalDistribution(float[] x, int at, int count, float[] to) {
     for (int i = 0; i < count; i += Lanes.COUNT) {
-      var z = FloatVector.fromArray(S, x, at + i).mul(0.70710678f).max(-4f).min(4f);
+      // compare and blend: max and min would spend more on the order of NaN and of the two zeros
+      var z = FloatVector.fromArray(S, x, at + i).mul(0.70710678f);
+      z = z.blend(-4f, z.compare(VectorOperators.LT, -4f));
+      z = z.blend(4f, z.compare(VectorOperators.GT, 4f));
       var z2 = z.mul(z);
       var p = FloatVector.broadcast(S, -2.72614225801306e-10f);
       p = p.fma(z2, FloatVector.broadcast(S, 2.77068142495902e-08f));
@@ -100,7 +103,9 @@ final class Pointwise {
       q = q.fma(z2, FloatVector.broadcast(S, -1.68282697438203e-03f));
       q = q.fma(z2, FloatVector.broadcast(S, -7.37332916720468e-03f));
       q = q.fma(z2, FloatVector.broadcast(S, -1.42647390514189e-02f));
-      var erf = z.mul(p).div(q).max(-1f).min(1f);
+      var erf = z.mul(p).div(q);
+      erf = erf.blend(-1f, erf.compare(VectorOperators.LT, -1f));
+      erf = erf.blend(1f, erf.compare(VectorOperators.GT, 1f));
       erf.add(1f).mul(0.5f).intoArray(to, i);
     }
   }
