@@ -3,11 +3,8 @@ package dev.gatun.benchmarks;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
 
 /**
  * Self-attention on packed qkv: 4·N·L²·C floating-point operations (two products; the softmax is
@@ -17,14 +14,6 @@ public class AttentionBenchmark extends OperatorBenchmark {
   /** Batch x tokens x heads x head size. */
   @Param({"2x256x6x64", "2x256x12x64", "2x256x16x72", "1x1024x16x72", "1x4096x16x72"})
   public String shape;
-
-  /** The work done, in units of 1e9 floating-point operations. */
-  @State(Scope.Thread)
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  public static class Work {
-    /** Counted since the iteration began. */
-    public double gflop;
-  }
 
   private int batch;
   private int tokens;
@@ -52,9 +41,9 @@ public class AttentionBenchmark extends OperatorBenchmark {
 
   /** One call. */
   @Benchmark
-  public void attention(Work work) {
+  public void attention(Arithmetic work) {
     measured.attention(part(qkv, 0), part(qkv, 1), part(qkv, 2), spec, out);
-    work.gflop += gflop;
+    work.count(gflop, peak);
   }
 
   @Override

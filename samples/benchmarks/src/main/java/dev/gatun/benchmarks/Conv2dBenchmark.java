@@ -4,11 +4,8 @@ import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
 
 /** A 3x3 convolution with bias that keeps the size: 2·9·N·H·W·in·out floating-point operations. */
 public class Conv2dBenchmark extends OperatorBenchmark {
@@ -30,14 +27,6 @@ public class Conv2dBenchmark extends OperatorBenchmark {
   })
   public String shape;
 
-  /** The work done, in units of 1e9 floating-point operations. */
-  @State(Scope.Thread)
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  public static class Work {
-    /** Counted since the iteration began. */
-    public double gflop;
-  }
-
   private Tensor x; // [N, H, W, in]
   private Tensor stored; // [out, in, 3, 3]
   private Epilogue bias; // [out]
@@ -58,9 +47,9 @@ public class Conv2dBenchmark extends OperatorBenchmark {
 
   /** One call. */
   @Benchmark
-  public void conv2d(Work work) {
+  public void conv2d(Arithmetic work) {
     measured.conv2d(x, kernel, SPEC, bias, out);
-    work.gflop += gflop;
+    work.count(gflop, peak);
   }
 
   /** The first line, from the two that it depends on: a map of its own, padded above only. */

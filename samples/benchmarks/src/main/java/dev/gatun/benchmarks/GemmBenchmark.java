@@ -3,11 +3,8 @@ package dev.gatun.benchmarks;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
 
 /** A linear layer with bias: 2·M·K·N floating-point operations. */
 public class GemmBenchmark extends OperatorBenchmark {
@@ -30,14 +27,6 @@ public class GemmBenchmark extends OperatorBenchmark {
   })
   public String shape;
 
-  /** The work done, in units of 1e9 floating-point operations. */
-  @State(Scope.Thread)
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  public static class Work {
-    /** Counted since the iteration began. */
-    public double gflop;
-  }
-
   private Tensor x; // [M, K]
   private Tensor matrix; // [N, K]
   private Epilogue bias; // [N]
@@ -58,9 +47,9 @@ public class GemmBenchmark extends OperatorBenchmark {
 
   /** One call. */
   @Benchmark
-  public void linear(Work work) {
+  public void linear(Arithmetic work) {
     measured.linear(x, weight, bias, out);
-    work.gflop += gflop;
+    work.count(gflop, peak);
   }
 
   @Override

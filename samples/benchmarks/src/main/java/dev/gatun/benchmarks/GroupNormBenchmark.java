@@ -2,11 +2,8 @@ package dev.gatun.benchmarks;
 
 import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.Tensor;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
 
 /**
  * The group norm with SiLU that stands before most convolutions: 3·4·N·H·W·C bytes, in twice and
@@ -19,14 +16,6 @@ public class GroupNormBenchmark extends OperatorBenchmark {
   /** N x H x W x C, as in {@link Conv2dBenchmark}. */
   @Param({"1x64x64x512", "1x128x128x256", "1x256x256x128", "1x32x32x384"})
   public String shape;
-
-  /** The memory read and written, in units of 1e9 bytes. */
-  @State(Scope.Thread)
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  public static class Work {
-    /** Counted since the iteration began. */
-    public double gigabyte;
-  }
 
   private Tensor x; // [N, H, W, C]
   private Tensor gamma; // [C]
@@ -46,9 +35,9 @@ public class GroupNormBenchmark extends OperatorBenchmark {
 
   /** One call. */
   @Benchmark
-  public void groupNorm(Work work) {
+  public void groupNorm(Traffic traffic) {
     measured.groupNorm(x, GROUPS, gamma, beta, null, null, EPS, Activation.SILU, out);
-    work.gigabyte += gigabyte;
+    traffic.count(gigabyte, copying);
   }
 
   @Override

@@ -1,11 +1,8 @@
 package dev.gatun.benchmarks;
 
 import dev.gatun.runtime.Tensor;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.State;
 
 /** DiT's modulated layer norm on two samples of 256 tokens: 2·4·rows·C bytes, in and out. */
 public class LayerNormBenchmark extends OperatorBenchmark {
@@ -16,14 +13,6 @@ public class LayerNormBenchmark extends OperatorBenchmark {
   /** C. */
   @Param({"384", "768", "1152"})
   public int channels;
-
-  /** The memory read and written, in units of 1e9 bytes. */
-  @State(Scope.Thread)
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  public static class Work {
-    /** Counted since the iteration began. */
-    public double gigabyte;
-  }
 
   private Tensor x; // [rows, C]
   private Tensor shift; // [N, C]
@@ -42,9 +31,9 @@ public class LayerNormBenchmark extends OperatorBenchmark {
 
   /** One call. */
   @Benchmark
-  public void layerNorm(Work work) {
+  public void layerNorm(Traffic traffic) {
     measured.layerNorm(x, null, null, shift, scale, EPS, out);
-    work.gigabyte += gigabyte;
+    traffic.count(gigabyte, copying);
   }
 
   @Override

@@ -25,8 +25,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What the benchmarks share: a backend, seeded operands, and a check that what was measured is
- * right. Scores are per second; each benchmark also counts its work, so that the line {@code
- * :gflop} is GFLOP/s and {@code :gigabyte} is GB/s.
+ * right. Scores are per second; each benchmark also counts its work, see {@link Arithmetic} and
+ * {@link Traffic}, so that the line {@code :gflop} is GFLOP/s and {@code :gigabyte} is GB/s.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
@@ -54,11 +54,19 @@ public abstract class OperatorBenchmark {
   /** The backend that says what is right. */
   protected Backend oracle;
 
-  /** Opens the backends, then makes the operands. */
+  /** What the threads multiply and add at best, in GFLOP/s. */
+  protected double peak;
+
+  /** What the backend copies at best, in GB/s read and written. */
+  protected double copying;
+
+  /** Opens the backends, measures what the machine can do, then makes the operands. */
   @Setup(Level.Trial)
   public final void open() {
     measured = own(Backend.open(Device.CPU, backend, threads));
     oracle = own(Backend.open(Device.CPU, "reference", 1));
+    peak = Machine.multiplyAdds(threads);
+    copying = Machine.copies(measured);
     operands();
   }
 
