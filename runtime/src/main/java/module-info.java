@@ -17,5 +17,6 @@ module dev.gatun.runtime {
   // for the class path the same stands in META-INF/services
   provides dev.gatun.runtime.BackendProvider with
       dev.gatun.runtime.reference.ReferenceProvider,
-      dev.gatun.runtime.cpu.CpuProvider;
+      dev.gatun.runtime.cpu.CpuProvider,
+      dev.gatun.runtime.cuda.CudaProvider;
 }

@@ -38,10 +38,6 @@ final class ComputeOptions {
     String backend = arguments.matchedOptionValue("--backend", null);
     try {
       var parsed = Device.parse(device);
-      if (parsed.kind() == Device.Kind.CUDA) {
-        throw CommandException.failure(
-            "--device " + device + ": this version computes on the CPU only; leave it out");
-      }
       return Backend.open(parsed, backend, threads == null ? 0 : threads);
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());

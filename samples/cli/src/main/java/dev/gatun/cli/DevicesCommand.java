@@ -39,7 +39,7 @@ final class DevicesCommand implements Command {
     boolean inUse = true;
     for (var name : Backend.names(Device.Kind.CPU)) {
       var reason = Backend.unavailable(Device.Kind.CPU, name);
-      var label = name + " ".repeat(Math.max(1, 12 - name.length()));
+      var label = label(name);
       if (!reason.isEmpty()) {
         main.say(label + "off: " + reason);
         continue;
@@ -49,6 +49,12 @@ final class DevicesCommand implements Command {
       }
       inUse = false;
     }
-    main.say("CUDA        none: this version computes on the CPU only");
+    for (var name : Backend.names(Device.Kind.CUDA)) {
+      main.say(label(name) + "off: " + Backend.unavailable(Device.Kind.CUDA, name));
+    }
+  }
+
+  private static String label(String name) {
+    return name + " ".repeat(Math.max(1, 12 - name.length()));
   }
 }

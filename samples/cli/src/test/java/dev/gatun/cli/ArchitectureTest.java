@@ -77,8 +77,7 @@ class ArchitectureTest {
     check(
         layeredArchitecture()
             .consideringOnlyDependenciesInLayers()
-            // Empty until the first generated package is checked in.
-            .optionalLayer("bindings")
+            .layer("bindings")
             .definedBy(BINDINGS)
             .layer("runtime")
             .definedBy(RUNTIME)

@@ -126,8 +126,8 @@ class CommandLineTest {
           generate nothing-here          | nothing-here: there is neither a file nor a bundled model
           generate nothing.pt            | nothing.pt: there is no such file
           info nothing.pt                | nothing.pt: there is no such file
-          generate --device cuda         | computes on the CPU only
-          bench --device cuda:1          | computes on the CPU only
+          generate --device cuda         | no backend for cuda:0 in this version; not with cuda:
+          bench --device cuda:1          | no backend for cuda:1 in this version; not with cuda:
           generate --out no/such/a.png   | there is no folder
           generate --config no.json      | no.json
           generate --vae FILE            | needs no autoencoder
@@ -227,7 +227,7 @@ class CommandLineTest {
     assertTrue(run.out().contains("in use: "), run.out());
     assertTrue(run.out().contains("-bit vectors"), run.out());
     assertTrue(run.out().contains(Runtime.version().toString()), run.out());
-    assertTrue(run.out().contains("this version computes on the CPU only"), run.out());
+    assertTrue(run.out().contains("cuda        off: "), run.out());
     assertFalse(run.out().contains("null"), run.out());
   }
 }
