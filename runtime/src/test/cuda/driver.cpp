@@ -1,33 +1,37 @@
-// A CUDA driver in software: the functions of libcuda.so.1 that Gatun calls, strict about how they are called. Declared by
-// ourselves, so that no header of NVIDIA's is needed; what a name, a status and an attribute mean is in NVIDIA's
-// "CUDA Driver API".
+// A CUDA driver in software: the functions of libcuda.so.1 that Gatun calls, strict about how they are called. What a
+// function, a status and an attribute mean is in NVIDIA's "CUDA Driver API".
+#include "cuda_driver.h"
+
 #include <cstring>
 #include <map>
 #include <string>
 
+// Whichever header they come from, these are the numbers that Java calls with.
+static_assert(CUDA_ERROR_INVALID_VALUE == 1 && CUDA_ERROR_OUT_OF_MEMORY == 2 && CUDA_ERROR_NOT_INITIALIZED == 3);
+static_assert(CUDA_ERROR_STUB_LIBRARY == 34 && CUDA_ERROR_NO_DEVICE == 100 && CUDA_ERROR_INVALID_DEVICE == 101);
+static_assert(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH == 803 && CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT == 16);
+static_assert(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR == 75 && CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR == 76);
+
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
-
-const int SUCCESS = 0, INVALID_VALUE = 1, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101;
 
 struct Status {
   const char* name;
   const char* text;
 };
 
+#define STATUS(status, text) {status, {#status, text}}
 const std::map<int, Status> STATUSES = {
-    {SUCCESS, {"CUDA_SUCCESS", "no error"}},
-    {INVALID_VALUE, {"CUDA_ERROR_INVALID_VALUE", "invalid argument"}},
-    {2, {"CUDA_ERROR_OUT_OF_MEMORY", "out of memory"}},
-    {NOT_INITIALIZED, {"CUDA_ERROR_NOT_INITIALIZED", "initialization error"}},
-    {34, {"CUDA_ERROR_STUB_LIBRARY", "CUDA driver is a stub library"}},
-    {NO_DEVICE, {"CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"}},
-    {INVALID_DEVICE, {"CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"}},
-    {803, {"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"}},
+    STATUS(CUDA_SUCCESS, "no error"),
+    STATUS(CUDA_ERROR_INVALID_VALUE, "invalid argument"),
+    STATUS(CUDA_ERROR_OUT_OF_MEMORY, "out of memory"),
+    STATUS(CUDA_ERROR_NOT_INITIALIZED, "initialization error"),
+    STATUS(CUDA_ERROR_STUB_LIBRARY, "CUDA driver is a stub library"),
+    STATUS(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected"),
+    STATUS(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
+    STATUS(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "system has unsupported display driver / cuda driver combination"),
 };
-
-const int MULTIPROCESSORS = 16, MAJOR = 75, MINOR = 76; // attributes
 
 int devices = 1;
 bool initialised = false;
@@ -35,13 +39,13 @@ std::map<std::string, int> failures;
 std::map<std::string, int> calls;
 
 // What a call returns before it does anything.
-int enter(const char* function, bool needsInit = true) {
+CUresult enter(const char* function, bool needsInit = true) {
   calls[function]++;
   auto failure = failures.find(function);
   if (failure != failures.end()) {
-    return failure->second;
+    return static_cast<CUresult>(failure->second);
   }
-  return needsInit && !initialised ? NOT_INITIALIZED : SUCCESS;
+  return needsInit && !initialised ? CUDA_ERROR_NOT_INITIALIZED : CUDA_SUCCESS;
 }
 
 bool known(int device) { return device >= 0 && device < devices; }
@@ -65,83 +69,83 @@ EXPORT int soft_calls(const char* function) { return calls[function]; }
 
 // --- the driver ---
 
-EXPORT int cuInit(unsigned flags) {
-  int status = enter("cuInit", false);
-  if (status != SUCCESS) return status;
-  if (flags != 0) return INVALID_VALUE;
-  if (devices == 0) return NO_DEVICE;
+EXPORT CUresult cuInit(unsigned int flags) {
+  CUresult status = enter("cuInit", false);
+  if (status != CUDA_SUCCESS) return status;
+  if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  if (devices == 0) return CUDA_ERROR_NO_DEVICE;
   initialised = true;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDriverGetVersion(int* version) {
-  int status = enter("cuDriverGetVersion", false);
-  if (status != SUCCESS) return status;
-  if (!version) return INVALID_VALUE;
+EXPORT CUresult cuDriverGetVersion(int* version) {
+  CUresult status = enter("cuDriverGetVersion", false);
+  if (status != CUDA_SUCCESS) return status;
+  if (!version) return CUDA_ERROR_INVALID_VALUE;
   *version = 13020;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDeviceGetCount(int* count) {
-  int status = enter("cuDeviceGetCount");
-  if (status != SUCCESS) return status;
-  if (!count) return INVALID_VALUE;
+EXPORT CUresult cuDeviceGetCount(int* count) {
+  CUresult status = enter("cuDeviceGetCount");
+  if (status != CUDA_SUCCESS) return status;
+  if (!count) return CUDA_ERROR_INVALID_VALUE;
   *count = devices;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDeviceGet(int* device, int ordinal) {
-  int status = enter("cuDeviceGet");
-  if (status != SUCCESS) return status;
-  if (!device) return INVALID_VALUE;
-  if (!known(ordinal)) return INVALID_DEVICE;
+EXPORT CUresult cuDeviceGet(CUdevice* device, int ordinal) {
+  CUresult status = enter("cuDeviceGet");
+  if (status != CUDA_SUCCESS) return status;
+  if (!device) return CUDA_ERROR_INVALID_VALUE;
+  if (!known(ordinal)) return CUDA_ERROR_INVALID_DEVICE;
   *device = ordinal;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDeviceGetName(char* name, int length, int device) {
-  int status = enter("cuDeviceGetName");
-  if (status != SUCCESS) return status;
-  if (!name || length < 1) return INVALID_VALUE;
-  if (!known(device)) return INVALID_DEVICE;
+EXPORT CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
+  CUresult status = enter("cuDeviceGetName");
+  if (status != CUDA_SUCCESS) return status;
+  if (!name || length < 1) return CUDA_ERROR_INVALID_VALUE;
+  if (!known(device)) return CUDA_ERROR_INVALID_DEVICE;
   std::string text = "Software device " + std::to_string(device);
   std::strncpy(name, text.c_str(), length - 1);
   name[length - 1] = 0;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDeviceTotalMem_v2(size_t* bytes, int device) {
-  int status = enter("cuDeviceTotalMem_v2");
-  if (status != SUCCESS) return status;
-  if (!bytes) return INVALID_VALUE;
-  if (!known(device)) return INVALID_DEVICE;
+EXPORT CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
+  CUresult status = enter("cuDeviceTotalMem_v2");
+  if (status != CUDA_SUCCESS) return status;
+  if (!bytes) return CUDA_ERROR_INVALID_VALUE;
+  if (!known(device)) return CUDA_ERROR_INVALID_DEVICE;
   *bytes = size_t(2 + device) << 30;
-  return SUCCESS;
+  return CUDA_SUCCESS;
 }
 
-EXPORT int cuDeviceGetAttribute(int* value, int attribute, int device) {
-  int status = enter("cuDeviceGetAttribute");
-  if (status != SUCCESS) return status;
-  if (!value) return INVALID_VALUE;
-  if (!known(device)) return INVALID_DEVICE;
+EXPORT CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
+  CUresult status = enter("cuDeviceGetAttribute");
+  if (status != CUDA_SUCCESS) return status;
+  if (!value) return CUDA_ERROR_INVALID_VALUE;
+  if (!known(device)) return CUDA_ERROR_INVALID_DEVICE;
   switch (attribute) {
-    case MULTIPROCESSORS: *value = 2; return SUCCESS;
-    case MAJOR: *value = 9; return SUCCESS;
-    case MINOR: *value = 0; return SUCCESS;
-    default: return INVALID_VALUE;
+    case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 2; return CUDA_SUCCESS;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 9; return CUDA_SUCCESS;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 0; return CUDA_SUCCESS;
+    default: return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
-EXPORT int cuGetErrorName(int error, const char** text) {
+EXPORT CUresult cuGetErrorName(CUresult error, const char** text) {
   auto status = STATUSES.find(error);
-  if (!text) return INVALID_VALUE;
+  if (!text) return CUDA_ERROR_INVALID_VALUE;
   *text = status == STATUSES.end() ? nullptr : status->second.name;
-  return *text ? SUCCESS : INVALID_VALUE;
+  return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-EXPORT int cuGetErrorString(int error, const char** text) {
+EXPORT CUresult cuGetErrorString(CUresult error, const char** text) {
   auto status = STATUSES.find(error);
-  if (!text) return INVALID_VALUE;
+  if (!text) return CUDA_ERROR_INVALID_VALUE;
   *text = status == STATUSES.end() ? nullptr : status->second.text;
-  return *text ? SUCCESS : INVALID_VALUE;
+  return *text ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -75,7 +75,11 @@ public final class LibraryLoader {
                 () ->
                     missing(
                         library,
-                        "is not on this machine, neither " + names(library) + " in " + places(),
+                        "is not on this machine (looked for "
+                            + String.join(", ", library.fileNames())
+                            + " in "
+                            + places()
+                            + ")",
                         library.cure() + hint(library),
                         null));
     try {
@@ -116,10 +120,6 @@ public final class LibraryLoader {
   private static MissingLibraryException missing(
       NvidiaLibrary library, String fact, String cure, Throwable cause) {
     return new MissingLibraryException(library, library.title() + " " + fact + ": " + cure, cause);
-  }
-
-  private static String names(NvidiaLibrary library) {
-    return String.join(" nor ", library.fileNames());
   }
 
   private String places() {

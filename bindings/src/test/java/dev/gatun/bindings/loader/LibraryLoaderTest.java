@@ -44,8 +44,8 @@ class LibraryLoaderTest {
     var loader = new LibraryLoader(new SearchPath(List.of()));
     var e = assertThrows(MissingLibraryException.class, () -> loader.load(NvidiaLibrary.DRIVER));
     assertEquals(
-        "the NVIDIA driver is not on this machine, neither libcuda.so.1 in any of the usual"
-            + " folders: install NVIDIA's driver",
+        "the NVIDIA driver is not on this machine (looked for libcuda.so.1 in any of the usual"
+            + " folders): install NVIDIA's driver",
         e.getMessage());
   }
 

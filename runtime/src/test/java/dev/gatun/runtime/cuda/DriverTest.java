@@ -7,6 +7,7 @@ import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import java.io.IOException;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -16,12 +17,21 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 @EnabledOnOs(OS.LINUX)
 class DriverTest {
-  private SoftwareDriver software;
+  private static SoftwareDriver software;
+
+  @BeforeAll
+  static void build() throws IOException, InterruptedException {
+    software = SoftwareDriver.build();
+  }
 
   @BeforeEach
-  void build() throws IOException, InterruptedException {
-    software = SoftwareDriver.build();
+  void reset() {
     software.reset(1);
+  }
+
+  @Test
+  void theSoftwareDriverAgreesWithNvidiasHeader() throws IOException, InterruptedException {
+    SoftwareDriver.compareWithHeader();
   }
 
   @Test

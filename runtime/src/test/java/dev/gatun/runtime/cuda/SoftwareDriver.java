@@ -16,6 +16,9 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
@@ -24,7 +27,8 @@ import java.util.stream.Stream;
  */
 @SuppressWarnings("restricted")
 final class SoftwareDriver {
-  private static final Path SOURCE = Path.of("src", "test", "cuda", "driver.cpp");
+  private static final Path FOLDER = Path.of("src", "test", "cuda");
+  private static final String SOURCE = FOLDER.resolve("driver.cpp").toString();
 
   private final MethodHandle reset;
   private final MethodHandle fail;
@@ -43,38 +47,37 @@ final class SoftwareDriver {
     assumeTrue(given != null, "no folder for the software CUDA device: see runtime/pom.xml");
     var folder = Files.createDirectories(Path.of(given));
     var file = folder.resolve("libcuda.so.1");
-    if (!Files.exists(file) || isOlder(file, SOURCE)) {
-      // First beside it: a JVM that has the old one loaded keeps it.
-      var made = folder.resolve("libcuda.so.new");
-      var compiler =
-          new ProcessBuilder(
-                  "g++",
-                  "-std=c++17",
-                  "-O1",
-                  "-Wall",
-                  "-Werror",
-                  "-shared",
-                  "-fPIC",
-                  "-fvisibility=hidden",
-                  "-o",
-                  made.toString(),
-                  SOURCE.toString())
-              .redirectErrorStream(true)
-              .start();
-      var said = new String(compiler.getInputStream().readAllBytes());
-      assertEquals(0, compiler.waitFor(), said);
-      Files.move(made, file, StandardCopyOption.REPLACE_EXISTING);
-    }
+    // First beside it: a JVM that has the old one loaded keeps it.
+    var made = folder.resolve("libcuda.so.new");
+    compile("-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-o", made.toString(), SOURCE);
+    Files.move(made, file, StandardCopyOption.REPLACE_EXISTING);
     return new SoftwareDriver(SymbolLookup.libraryLookup(file, Arena.global()));
+  }
+
+  /** Compiles it against NVIDIA's own header, without result; skips where that is missing. */
+  static void compareWithHeader() throws IOException, InterruptedException {
+    assumeTrue(hasCompiler(), "there is no g++ to compile the software CUDA device with");
+    var header =
+        Stream.of(System.getenv("CUDA_HOME"), System.getenv("CUDA_PATH"), "/usr/local/cuda")
+            .filter(Objects::nonNull)
+            .map(toolkit -> Path.of(toolkit, "include"))
+            .filter(include -> Files.isReadable(include.resolve("cuda.h")))
+            .findFirst();
+    assumeTrue(header.isPresent(), "there is no cuda.h to compare with: set CUDA_HOME");
+    compile("-fsyntax-only", "-DNVIDIA_HEADERS", "-I", header.get().toString(), SOURCE);
+  }
+
+  private static void compile(String... arguments) throws IOException, InterruptedException {
+    var command = new ArrayList<>(List.of("g++", "-std=c++17", "-Wall", "-Werror"));
+    command.addAll(List.of(arguments));
+    var compiler = new ProcessBuilder(command).redirectErrorStream(true).start();
+    var said = new String(compiler.getInputStream().readAllBytes());
+    assertEquals(0, compiler.waitFor(), said);
   }
 
   private static boolean hasCompiler() {
     return Stream.of(System.getenv().getOrDefault("PATH", "").split(":"))
         .anyMatch(folder -> Files.isExecutable(Path.of(folder, "g++")));
-  }
-
-  private static boolean isOlder(Path a, Path b) throws IOException {
-    return Files.getLastModifiedTime(a).compareTo(Files.getLastModifiedTime(b)) < 0;
   }
 
   private static MethodHandle function(
