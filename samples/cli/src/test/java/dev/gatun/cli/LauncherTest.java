@@ -175,7 +175,11 @@ class LauncherTest {
     var sources = Files.createDirectories(temp.resolve("sources"));
     Files.copy(
         Path.of("src/main/java/dev/gatun/cli/Terminal.java"), sources.resolve("Terminal.java"));
-    write(sources.resolve("module-info.java"), "module dev.gatun.cli {}");
+    write(
+        sources.resolve("module-info.java"),
+        "module dev.gatun.cli { requires dev.gatun.bindings; }");
+    // The module that may call native code, as the launcher says.
+    write(root.resolve("bindings/module-info.java"), "module dev.gatun.bindings {}");
     write(
         sources.resolve("Main.java"),
         """
@@ -192,11 +196,13 @@ class LauncherTest {
         }
         """);
     jdk = Path.of(System.getProperty("java.home"));
-    var classes = root.resolve("samples/cli/target/modules/cli");
+    var modules = root.resolve("samples/cli/target/modules");
     var compiled =
         shell(
-            "'%s/bin/javac' -d '%s' sources/*.java && touch \"${G%%/*}/samples/cli/target/built\""
-                .formatted(jdk, classes));
+            ("J='%s/bin/javac' M='%s' R='%s' && \"$J\" -d \"$M/bindings\" \"$R/bindings/module-info.java\""
+                    + " && \"$J\" -p \"$M/bindings\" -d \"$M/cli\" sources/*.java"
+                    + " && touch \"${G%%/*}/samples/cli/target/built\"")
+                .formatted(jdk, modules, root));
     assertEquals(0, compiled.exit, compiled.err);
   }
 
