@@ -32,7 +32,7 @@ final class FlashAttention implements ThreadTeam.Work {
    * Keys of a block: the scores of a panel fill a good part of the first-level cache. They are
    * whole tiles and a part of {@link MicroKernel#DEPTH}.
    */
-  private static final int KEYS = 192;
+  static final int KEYS = 192;
 
   /**
    * Panels that go over a block of keys together: each tile of K and V is then read once for all.
