@@ -23,7 +23,7 @@ import java.util.List;
  *       operator says so; otherwise their memory must not overlap.
  *   <li><b>Errors.</b> A wrong shape, type or device throws {@link IllegalArgumentException}, a
  *       closed tensor {@link IllegalStateException}; the message names operator, operand, expected
- *       and found. Nothing is written then.
+ *       and found. Nothing is written then. Where a device itself fails, {@link DeviceException}.
  *   <li><b>Bits.</b> On the reference and cpu backends a row of the result has the same bits for
  *       any number of threads and for any batch that it is part of.
  *   <li><b>Threads.</b> A backend and the tensors made with it serve one caller at a time; it
@@ -54,7 +54,7 @@ public interface Backend extends AutoCloseable {
   /**
    * Opens a backend by name.
    *
-   * @param name {@code reference} or {@code cpu}; null for the best
+   * @param name {@code reference}, {@code cpu} or {@code cuda}; null for the best
    * @param threads how many threads compute; 0 for as many as the machine has processors
    * @throws IllegalArgumentException if the device has no backend of that name
    * @throws UnsupportedOperationException if it does not work on this machine; the message says why
@@ -94,6 +94,27 @@ public interface Backend extends AutoCloseable {
   default Workspace workspace() {
     return new Workspace(this);
   }
+
+  /**
+   * Prepares work that will be run again and again: each time the same operators in the same order,
+   * on the same tensors and with the same numbers, so that only what the tensors hold differs. A
+   * backend may record it, and then replay the record instead of calling {@code work}.
+   *
+   * @param work calls operators of this backend; what it takes from a {@link Workspace} must be the
+   *     same at every run, and free again when it ends
+   * @return the work, owned by the caller
+   */
+  default Replay replay(Runnable work) {
+    return work::run;
+  }
+
+  /**
+   * Waits until everything that was asked for is done; what failed meanwhile is thrown here. Only
+   * clocks need it: {@link #copy} to host memory waits by itself.
+   *
+   * @throws DeviceException if it failed
+   */
+  default void synchronize() {}
 
   /**
    * Re-lays the matrix of a linear layer for {@link #linear}; done once at load.
@@ -344,6 +365,9 @@ public interface Backend extends AutoCloseable {
 
   /** {@code out = min(max(x, low), high)}, same shapes; NaN stays NaN; out may be x. */
   void clamp(Tensor x, double low, double high, Tensor out);
+
+  /** Every element of {@code out} is the value, rounded to f32. */
+  void fill(Tensor out, double value);
 
   /**
    * {@code out = exp(a·x + b)}, same shapes; out may be x. Where the result is below the smallest

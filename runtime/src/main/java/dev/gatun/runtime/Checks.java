@@ -136,7 +136,7 @@ public final class Checks {
   /** Whether two tensors have every element in the same place. */
   static boolean coincide(Tensor a, Tensor b) {
     return a == b
-        || a.segment().address() == b.segment().address()
+        || a.address() == b.address()
             && a.dtype() == b.dtype()
             && a.shape().cols() == b.shape().cols()
             && a.shape().rows() == b.shape().rows()
@@ -151,8 +151,8 @@ public final class Checks {
     if (a.shape().size() == 0 || b.shape().size() == 0 || !a.device().equals(b.device())) {
       return false;
     }
-    long distance = b.segment().address() - a.segment().address();
-    if (distance >= a.segment().byteSize() || -distance >= b.segment().byteSize()) {
+    long distance = b.address() - a.address();
+    if (distance >= a.span() || -distance >= b.span()) {
       return false;
     }
     long aWidth = (long) a.shape().cols() * a.dtype().bytes();

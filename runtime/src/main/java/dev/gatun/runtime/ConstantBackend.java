@@ -47,6 +47,11 @@ abstract class ConstantBackend implements Backend {
   }
 
   @Override
+  public void synchronize() {
+    inner.synchronize();
+  }
+
+  @Override
   public Weight pack(Tensor matrix) {
     return inner.pack(matrix);
   }
@@ -89,6 +94,12 @@ abstract class ConstantBackend implements Backend {
   public void clamp(Tensor x, double low, double high, Tensor out) {
     refuse(depends(x), "clamp: x");
     inner.clamp(x, low, high, out);
+    overwritten(out);
+  }
+
+  @Override
+  public void fill(Tensor out, double value) {
+    inner.fill(out, value);
     overwritten(out);
   }
 

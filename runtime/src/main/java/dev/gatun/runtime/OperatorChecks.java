@@ -320,6 +320,11 @@ public final class OperatorChecks {
     pointwise("clamp", device, "x", x, out);
   }
 
+  /** {@link Backend#fill}. */
+  public static void fill(Device device, Tensor out) {
+    floats("fill", "out", out, device);
+  }
+
   /** {@link Backend#exp}. */
   public static void exp(Device device, Tensor x, Tensor out) {
     pointwise("exp", device, "x", x, out);

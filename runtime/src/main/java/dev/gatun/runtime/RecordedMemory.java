@@ -1,6 +1,5 @@
 package dev.gatun.runtime;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -32,12 +31,12 @@ final class RecordedMemory implements AutoCloseable {
     Region(Tensor tensor, boolean foreign) {
       this.tensor = tensor;
       this.foreign = foreign;
-      begin = tensor.segment().address();
-      end = begin + tensor.segment().byteSize();
+      begin = tensor.address();
+      end = begin + tensor.span();
     }
 
-    int cell(MemorySegment segment) {
-      return Math.toIntExact((segment.address() - begin) / Float.BYTES);
+    int cell(Tensor part) {
+      return Math.toIntExact((part.address() - begin) / Float.BYTES);
     }
 
     void close() {
@@ -88,8 +87,8 @@ final class RecordedMemory implements AutoCloseable {
     if (tensor == null || !tensor.isAlive() || !tensor.device().equals(backend.device())) {
       return null;
     }
-    long begin = tensor.segment().address();
-    long end = begin + tensor.segment().byteSize();
+    long begin = tensor.address();
+    long end = begin + tensor.span();
     int low = 0;
     int high = regions.size() - 1;
     while (low <= high) {
@@ -126,7 +125,7 @@ final class RecordedMemory implements AutoCloseable {
       return false;
     }
     int cols = tensor.shape().cols();
-    int first = region.cell(tensor.segment());
+    int first = region.cell(tensor);
     if (tensor.isContiguous()) {
       return anyActive(region, first, first + Math.toIntExact(tensor.shape().size()));
     }
@@ -155,9 +154,9 @@ final class RecordedMemory implements AutoCloseable {
       return false;
     }
     region.touched = true;
-    int first = region.cell(tensor.segment());
+    int first = region.cell(tensor);
     if (tensor.dtype() != DType.F32 || tensor.isContiguous()) {
-      int cells = Math.toIntExact(Math.ceilDiv(tensor.segment().byteSize(), Float.BYTES));
+      int cells = Math.toIntExact(Math.ceilDiv(tensor.span(), Float.BYTES));
       region.active.set(first, first + cells, active);
       return true;
     }
@@ -176,7 +175,7 @@ final class RecordedMemory implements AutoCloseable {
       int rows = Math.toIntExact(Math.ceilDiv(cells, BLOCK));
       region.shadow = backend.allocate(DType.F32, Shape.of(rows, BLOCK));
     }
-    return tensor.in(region.shadow.segment(), tensor.segment().address() - region.begin);
+    return tensor.in(region.shadow, tensor.address() - region.begin);
   }
 
   /** Sets all adjoints to zero. */

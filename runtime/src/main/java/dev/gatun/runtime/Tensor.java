@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A dense array of numbers in off-heap memory, 64-byte aligned, with an explicit owner.
+ * A dense array of numbers in off-heap memory, 64-byte aligned, with an explicit owner. The memory
+ * is the host's or a GPU's; the elements of the latter are seen after a {@link Backend#copy} to
+ * host memory.
  *
  * <p>The elements lie in row-major order. Seen as rows of the last axis, consecutive rows lie
  * {@link #rowStride()} elements apart; that is the last extent, or more for a view on some of the
@@ -113,6 +115,18 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(device, dtype, shape, shape.cols(), segment, null);
   }
 
+  /**
+   * A new tensor over memory that is freed with it.
+   *
+   * @param segment at least the bytes of the elements, row-major and little-endian
+   * @param owner closed with the tensor, which frees the memory
+   */
+  public static Tensor owning(
+      Device device, DType dtype, Shape shape, MemorySegment segment, Arena owner) {
+    long bytes = Math.multiplyExact(shape.size(), dtype.bytes());
+    return new Tensor(device, dtype, shape, shape.cols(), segment.asSlice(0, bytes), owner);
+  }
+
   private static void requireSize(Shape shape, int length) {
     if (shape.size() != length) {
       throw new IllegalArgumentException(
@@ -150,13 +164,41 @@ public final class Tensor implements AutoCloseable {
   /**
    * The memory, from the first element to the last.
    *
-   * @throws IllegalStateException if the tensor is closed
+   * @throws IllegalStateException if the tensor is closed, or not in host memory: reading a GPU's
+   *     address would end the JVM
    */
   public MemorySegment segment() {
+    return inHost(memory());
+  }
+
+  /**
+   * Where the first element lies, in the address space of the device.
+   *
+   * @throws IllegalStateException if the tensor is closed
+   */
+  public long address() {
+    return memory().address();
+  }
+
+  /** How many bytes there are from the first element to the last. */
+  public long span() {
+    return segment.byteSize();
+  }
+
+  /** The memory, wherever it is: to be divided, not to be read. */
+  MemorySegment memory() {
     if (!isAlive()) {
       throw new IllegalStateException("tensor " + this + " is closed");
     }
     return segment;
+  }
+
+  private MemorySegment inHost(MemorySegment memory) {
+    if (device.kind() != Device.Kind.CPU) {
+      throw new IllegalStateException(
+          "tensor " + this + " is not in host memory: copy it to a host tensor first");
+    }
+    return memory;
   }
 
   /** Whether the memory is still there. */
@@ -277,15 +319,15 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * The tensor that lies in other memory as this one lies in its own: the same extents and row
-   * stride.
+   * The tensor that lies in another one's memory as this one lies in its own: the same extents and
+   * row stride.
    *
-   * @param memory of at least the size of {@link #segment()}
+   * @param other of at least the size of this one, on any device
    * @param offset where in it the tensor begins, in bytes
    */
-  Tensor in(MemorySegment memory, long offset) {
-    var part = memory.asSlice(offset, segment.byteSize());
-    return new Tensor(device, dtype, shape, rowStride, part, null);
+  Tensor in(Tensor other, long offset) {
+    var part = other.memory().asSlice(offset, segment.byteSize());
+    return new Tensor(other.device, dtype, shape, rowStride, part, null);
   }
 
   /** Byte offset of the element with the given row-major index. */
@@ -299,12 +341,15 @@ public final class Tensor implements AutoCloseable {
    * order.
    */
   public float getFloat(long index) {
-    return dtype == DType.F32 ? segment.get(FLOAT, offset(index)) : (float) getDouble(index);
+    return dtype == DType.F32
+        ? inHost(segment).get(FLOAT, offset(index))
+        : (float) getDouble(index);
   }
 
   /** One element as a double, converted where the type is another. */
   public double getDouble(long index) {
     long at = offset(index);
+    var segment = inHost(this.segment);
     return switch (dtype) {
       case F64 -> segment.get(DOUBLE, at);
       case F32 -> segment.get(FLOAT, at);
@@ -317,6 +362,7 @@ public final class Tensor implements AutoCloseable {
   /** One element of an integer type as a long. */
   public long getLong(long index) {
     long at = offset(index);
+    var segment = inHost(this.segment);
     return switch (dtype) {
       case I64 -> segment.get(LONG, at);
       case I32 -> segment.get(INT, at);
@@ -332,13 +378,13 @@ public final class Tensor implements AutoCloseable {
   /** Sets one element of an F32 tensor. */
   public void setFloat(long index, float value) {
     require(DType.F32);
-    segment.set(FLOAT, offset(index), value);
+    inHost(segment).set(FLOAT, offset(index), value);
   }
 
   /** Sets one element of an I64 tensor. */
   public void setLong(long index, long value) {
     require(DType.I64);
-    segment.set(LONG, offset(index), value);
+    inHost(segment).set(LONG, offset(index), value);
   }
 
   /** All elements as floats, in row-major order. */

@@ -51,6 +51,14 @@ public final class Workspace implements AutoCloseable {
     this.backend = backend;
   }
 
+  /**
+   * What the next tensors depend on: as long as it is the same object, asking for the same shapes
+   * gives the same tensors.
+   */
+  public Object place() {
+    return top;
+  }
+
   /** The present height of the stack. */
   public int mark() {
     return top.height;
@@ -130,7 +138,7 @@ public final class Workspace implements AutoCloseable {
       grow(bytes);
     }
     long end = Math.ceilDiv(begin + bytes, Tensor.ALIGNMENT) * Tensor.ALIGNMENT;
-    var memory = chunks.get(chunk).segment().asSlice(begin, bytes);
+    var memory = chunks.get(chunk).memory().asSlice(begin, bytes);
     if (top.above.size() == REMEMBERED) {
       top.above.clear();
     }

@@ -8,7 +8,7 @@ import java.lang.invoke.MethodType;
  * How many bytes this thread has allocated on the heap so far. The management module is reached by
  * name, because the module under test does not read it.
  */
-final class Allocated {
+public final class Allocated {
   private static final MethodHandle BYTES = bytesHandle();
 
   private Allocated() {}
@@ -30,7 +30,7 @@ final class Allocated {
     }
   }
 
-  static long bytes() {
+  public static long bytes() {
     try {
       return (long) BYTES.invokeExact();
     } catch (Throwable e) {

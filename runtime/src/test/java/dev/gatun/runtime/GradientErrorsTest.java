@@ -13,7 +13,7 @@ class GradientErrorsTest {
   @ParameterizedTest
   @MethodSource(NAMES)
   void refusals(String name) {
-    try (var backend = Backend.open(Device.CPU, name, 1);
+    try (var backend = TestBackends.open(name, 1);
         var tensors = new TestTensors();
         var weight = backend.pack(tensors.random(5, 7));
         var kernel = backend.packKernel(tensors.random(5, 7, 3, 3))) {

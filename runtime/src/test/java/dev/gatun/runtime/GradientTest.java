@@ -368,7 +368,7 @@ class GradientTest {
 
   /** The same bits for any number of threads and any batch. */
   @ParameterizedTest
-  @MethodSource(NAMES)
+  @MethodSource("dev.gatun.runtime.TestBackends#hostNames")
   void bits(String name) {
     int n = 3;
     try (var tensors = new TestTensors()) {

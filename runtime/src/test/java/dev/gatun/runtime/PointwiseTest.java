@@ -187,6 +187,29 @@ class PointwiseTest {
 
   @ParameterizedTest
   @MethodSource(BACKENDS)
+  void fillWritesAllAndNothingElse(Choice choice) {
+    try (var backend = choice.open()) {
+      for (int cols : COLUMNS) {
+        var what = "fill of " + cols + " columns";
+        try (var tensors = new TestTensors()) {
+          var expected = tensors.out(5, cols);
+          for (long i = 0; i < expected.shape().size(); i++) {
+            expected.setFloat(i, 0.1f);
+          }
+          var view = tensors.outView(5, cols);
+          backend.fill(view, 0.1); // rounded to f32
+          assertSameBits(what, expected, view);
+          var out = tensors.out(5, cols);
+          backend.fill(out, 0.1);
+          assertSameBits(what, expected, out);
+          tensors.assertGuards(what);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(BACKENDS)
   void expOfALinearFunction(Choice choice) {
     try (var backend = choice.open()) {
       for (int cols : COLUMNS) {

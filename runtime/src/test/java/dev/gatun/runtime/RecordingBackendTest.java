@@ -125,7 +125,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void theSecondPassAllocatesNothing(String name) {
     var allocations = new AtomicInteger();
-    try (var backend = Backend.open(Device.CPU, name, 2);
+    try (var backend = TestBackends.open(name, 2);
         var setup = new Setup(counting(backend, allocations))) {
       setup.pass();
       int first = allocations.get();
@@ -182,7 +182,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void aliases(String name) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1);
+        var backend = TestBackends.open(name, 1);
         var weight = backend.pack(tensors.random(6, 6))) {
       var factor = tensors.random(4, 6);
       check(name, "x + x", (b, x, o, out) -> b.add(x, x, out));
@@ -272,7 +272,7 @@ class RecordingBackendTest {
 
   private static void check(String name, String what, Operator operator) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1);
+        var backend = TestBackends.open(name, 1);
         var recorder = new RecordingBackend(backend);
         var other = recorder.allocate(DType.F32, Shape.of(4, 6));
         var out = recorder.allocate(DType.F32, Shape.of(4, 6))) {
@@ -297,7 +297,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void severalInputs(String name) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1);
+        var backend = TestBackends.open(name, 1);
         var recorder = new RecordingBackend(backend);
         var out = recorder.allocate(DType.F32, Shape.of(2, 3));
         var own = recorder.allocate(DType.F32, Shape.of(2, 3))) {
@@ -322,7 +322,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void whatCannotBeDifferentiated(String name) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1);
+        var backend = TestBackends.open(name, 1);
         var recorder = new RecordingBackend(backend);
         var out = recorder.allocate(DType.F32, Shape.of(1, 4, 4, 6));
         var half = recorder.allocate(DType.F16, Shape.of(1, 4, 4, 6));
@@ -400,7 +400,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void tensorsComeAndGo(String name) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1);
+        var backend = TestBackends.open(name, 1);
         var recorder = new RecordingBackend(backend)) {
       for (int i = 1; i <= 50; i++) {
         var x = tensors.random(2, 3);
@@ -426,7 +426,7 @@ class RecordingBackendTest {
   @MethodSource(NAMES)
   void theBackendStaysOpen(String name) {
     try (var tensors = new TestTensors();
-        var backend = Backend.open(Device.CPU, name, 1)) {
+        var backend = TestBackends.open(name, 1)) {
       var x = tensors.random(2, 3);
       var out = tensors.out(2, 3);
       try (var recorder = new RecordingBackend(backend)) {

@@ -159,7 +159,7 @@ class WindowAttentionTest {
   }
 
   @ParameterizedTest
-  @MethodSource(NAMES)
+  @MethodSource("dev.gatun.runtime.TestBackends#hostNames")
   void bitsDependNeitherOnBatchNorThreads(String name) {
     int samples = 3;
     int heads = 3;
@@ -202,7 +202,7 @@ class WindowAttentionTest {
   @ParameterizedTest
   @MethodSource(NAMES)
   void refusals(String name) {
-    try (var backend = Backend.open(Device.CPU, name, 1);
+    try (var backend = TestBackends.open(name, 1);
         var tensors = new TestTensors()) {
       var x = tensors.random(1, 16, 6);
       var out = tensors.out(1, 16, 6);

@@ -141,6 +141,22 @@ class WorkspaceTest {
   }
 
   @Test
+  void aPlaceIsTheSameWhereTheSameTensorsFollow() {
+    var empty = workspace.place();
+    int mark = workspace.mark();
+    workspace.take(3, 3);
+    var above = workspace.place();
+    assertNotSame(empty, above);
+    workspace.release(mark);
+    assertSame(empty, workspace.place());
+    workspace.take(3, 3);
+    assertSame(above, workspace.place());
+    workspace.release(mark);
+    workspace.take(4, 3); // as high, but it ends elsewhere
+    assertNotSame(above, workspace.place());
+  }
+
+  @Test
   void marksAboveTheStack() {
     workspace.take(1, 1);
     var e = assertThrows(IllegalArgumentException.class, () -> workspace.release(2));

@@ -27,7 +27,6 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
   private final Workspace workspace;
   private final Tensor pictures; // (N, H, W, C)
   private final Tensor times; // (N)
-  private final Tensor timesOnHost;
   private final Tensor logits; // (N, classes)
   private final Tensor slopes; // (N, classes), of the scaled sum with respect to the logits
   private final Tensor slopesOnHost;
@@ -54,7 +53,6 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
     workspace = own.own(recorder.workspace());
     pictures = allocate(n, side, side, classifier.config().inChannels());
     times = allocate(n);
-    timesOnHost = own.own(Tensor.allocate(DType.F32, Shape.of(n)));
     logits = allocate(n, k);
     slopes = allocate(n, k);
     slopesOnHost = own.own(Tensor.allocate(DType.F32, Shape.of(n, k)));
@@ -91,10 +89,7 @@ public final class ClassifierGradient implements Gradient, AutoCloseable {
    */
   @Override
   public void at(Tensor x, double t, Tensor out) {
-    for (int i = 0; i < classes.length; i++) {
-      timesOnHost.setFloat(i, (float) t);
-    }
-    backend.copy(timesOnHost, times);
+    backend.fill(times, t);
     at(x, times, out);
   }
 

@@ -3,16 +3,32 @@ package dev.gatun.models.pipeline;
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.diffusion.ConditionalDenoiser;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Replay;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
+import java.util.ArrayList;
+import java.util.List;
 
-/** A network as the samplers see it: all images of a batch are at the same time. */
+/**
+ * A network as the samplers see it: all images of a batch are at the same time. Evaluations on the
+ * same tensors are recorded, where the backend can, and replayed.
+ */
 final class NetworkDenoiser implements ConditionalDenoiser, AutoCloseable {
+  /** A sampler has few tensors that it evaluates the network on. */
+  private static final int MOST_RECORDED = 8;
+
   private final DiffusionNetwork network;
   private final Workspace workspace;
   private final Tensor times;
-  private final Tensor onDevice;
+  private final List<Evaluation> recorded = new ArrayList<>();
+
+  /** An evaluation on certain tensors, with its intermediates in a certain place. */
+  private record Evaluation(Tensor x, Tensor condition, Tensor out, Object place, Replay replay) {
+    boolean is(Tensor otherX, Tensor otherCondition, Tensor otherOut, Object otherPlace) {
+      return x == otherX && condition == otherCondition && out == otherOut && place == otherPlace;
+    }
+  }
 
   /**
    * @param most the largest batch that will be evaluated, both halves of a guided one counted
@@ -20,8 +36,7 @@ final class NetworkDenoiser implements ConditionalDenoiser, AutoCloseable {
   NetworkDenoiser(DiffusionNetwork network, Workspace workspace, int most) {
     this.network = network;
     this.workspace = workspace;
-    times = Tensor.allocate(DType.F32, Shape.of(most));
-    onDevice = network.backend().allocate(DType.F32, Shape.of(most));
+    times = network.backend().allocate(DType.F32, Shape.of(most));
   }
 
   @Override
@@ -31,16 +46,29 @@ final class NetworkDenoiser implements ConditionalDenoiser, AutoCloseable {
 
   @Override
   public void predict(Tensor x, double t, Tensor condition, Tensor out) {
-    for (int i = 0; i < times.dim(0); i++) {
-      times.setFloat(i, (float) t);
+    network.backend().fill(times, t);
+    var place = workspace.place();
+    for (int i = 0; i < recorded.size(); i++) {
+      if (recorded.get(i).is(x, condition, out, place)) {
+        recorded.get(i).replay().run();
+        return;
+      }
     }
-    network.backend().copy(times, onDevice);
-    network.forward(x, onDevice.columns(0, x.dim(0)), condition, workspace, out);
+    if (recorded.size() == MOST_RECORDED) {
+      recorded.removeFirst().replay().close();
+    }
+    var replay = network.backend().replay(() -> forward(x, condition, out));
+    recorded.add(new Evaluation(x, condition, out, place, replay));
+    replay.run();
+  }
+
+  private void forward(Tensor x, Tensor condition, Tensor out) {
+    network.forward(x, times.columns(0, x.dim(0)), condition, workspace, out);
   }
 
   @Override
   public void close() {
+    recorded.forEach(evaluation -> evaluation.replay().close());
     times.close();
-    onDevice.close();
   }
 }

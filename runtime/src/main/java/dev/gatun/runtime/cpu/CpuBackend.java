@@ -299,6 +299,12 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public void fill(Tensor out, double value) {
+    OperatorChecks.fill(device(), out);
+    HostMovement.fill(out, (float) value);
+  }
+
+  @Override
   public void exp(double a, Tensor x, double b, Tensor out) {
     OperatorChecks.exp(device(), x, out);
     event.begin();

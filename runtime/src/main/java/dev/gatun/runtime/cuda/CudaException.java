@@ -1,10 +1,14 @@
 package dev.gatun.runtime.cuda;
 
 import dev.gatun.bindings.cuda.Cuda;
+import dev.gatun.runtime.DeviceException;
 import java.util.Map;
 
-/** A call of CUDA that failed: its name, NVIDIA's name and text of the status, and the cure. */
-final class CudaException extends RuntimeException {
+/**
+ * A call of CUDA or one of its libraries that failed: its name, NVIDIA's name and text of the
+ * status, and the cure.
+ */
+final class CudaException extends DeviceException {
   private static final long serialVersionUID = 1;
 
   private static final Map<Integer, String> CURES =
@@ -19,22 +23,46 @@ final class CudaException extends RuntimeException {
               + " before it",
           Cuda.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH(),
           "the library and the kernel module are of different drivers: restart the machine, or"
-              + " install one driver");
+              + " install one driver",
+          Cuda.CUDA_ERROR_UNSUPPORTED_PTX_VERSION(),
+          "NVRTC is newer than the driver: install a newer driver, or an older NVRTC");
 
   private final int status;
 
+  /** A call of the driver. */
   CudaException(String call, int status, String name, String text) {
+    this(
+        call,
+        status,
+        name,
+        text,
+        CURES.getOrDefault(status, "see what nvidia-smi says about the GPU"));
+  }
+
+  /**
+   * A call of any library.
+   *
+   * @param name of the status, or empty
+   * @param text of the status, or empty
+   */
+  CudaException(String call, int status, String name, String text, String cure) {
     super(
         call
             + " failed with "
             + (name.isEmpty() ? "status " + status : name)
             + (text.isEmpty() ? "" : " (" + text + ")")
             + ": "
-            + CURES.getOrDefault(status, "see what nvidia-smi says about the GPU"));
+            + cure);
     this.status = status;
   }
 
-  /** NVIDIA's number. */
+  /** Something else, with its cure. */
+  CudaException(String sentence) {
+    super(sentence);
+    status = 0;
+  }
+
+  /** NVIDIA's number, or 0 where there is none. */
   int status() {
     return status;
   }

@@ -4,11 +4,7 @@ import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.BackendProvider;
 import dev.gatun.runtime.Device;
 
-/**
- * Says why there is no computing on a GPU: what is missing on this machine or, where nothing is,
- * that this version has no kernels for it. The driver and its bindings are loaded when somebody
- * asks, not before.
- */
+/** Computing on GPUs of NVIDIA's. The driver and its bindings are loaded when somebody asks. */
 public final class CudaProvider implements BackendProvider {
   @Override
   public String name() {
@@ -27,11 +23,11 @@ public final class CudaProvider implements BackendProvider {
 
   @Override
   public String unavailable() {
-    return Driver.unavailable();
+    return Requirements.missing();
   }
 
   @Override
   public Backend open(Device device, int threads) {
-    throw new UnsupportedOperationException(unavailable());
+    return Requirements.open(device);
   }
 }

@@ -6,7 +6,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.gatun.bindings.cuda.Cuda;
 import dev.gatun.bindings.loader.LibraryLoader;
-import dev.gatun.bindings.loader.MissingLibraryException;
 import dev.gatun.bindings.loader.NativeText;
 import dev.gatun.bindings.loader.NvidiaLibrary;
 import java.lang.foreign.Arena;
@@ -20,6 +19,7 @@ import java.util.List;
  * <p>Source: NVIDIA, "CUDA Driver API", Initialization, Version Management and Device Management.
  */
 final class Driver {
+  private static final System.Logger LOG = System.getLogger(Driver.class.getName());
   private static final int NAME_BYTES = 256;
 
   private Driver() {}
@@ -27,33 +27,13 @@ final class Driver {
   /**
    * Loads the driver and initialises it; doing so again costs nothing.
    *
-   * @throws MissingLibraryException if there is none
+   * @throws dev.gatun.bindings.loader.MissingLibraryException if there is none
    * @throws CudaException if it does not start, for example because there is no GPU
    */
   static Driver open() {
     LibraryLoader.ofSystem().load(NvidiaLibrary.DRIVER);
     check("cuInit", Cuda.cuInit(0));
     return new Driver();
-  }
-
-  /** Why nothing can be computed on a GPU, in one sentence. */
-  static String unavailable() {
-    try {
-      var driver = open();
-      var gpus = driver.gpus();
-      if (gpus.isEmpty()) {
-        return "the NVIDIA driver shows no GPU: see whether CUDA_VISIBLE_DEVICES hides it";
-      }
-      return "this version has no kernels for "
-          + gpus.getFirst()
-          + " yet, whose driver knows CUDA "
-          + driver.version() / 1000
-          + "."
-          + driver.version() % 1000 / 10
-          + ": compute on the CPU";
-    } catch (MissingLibraryException | CudaException e) {
-      return e.getMessage();
-    }
   }
 
   /** The newest CUDA that the driver knows: 1000·major + 10·minor. */
@@ -115,5 +95,30 @@ final class Driver {
       Cuda.cuGetErrorString(status, pointer);
       throw new CudaException(call, status, name, NativeText.at(pointer.get(ADDRESS, 0)));
     }
+  }
+
+  /** Says in the log that something could not be given back: closing goes on. */
+  static void warn(String call, int status) {
+    if (status == Cuda.CUDA_SUCCESS()) {
+      return;
+    }
+    try {
+      check(call, status);
+    } catch (CudaException e) {
+      warn(e);
+    }
+  }
+
+  /** Runs a step of closing; what fails goes to the log. */
+  static void closing(Runnable step) {
+    try {
+      step.run();
+    } catch (CudaException e) {
+      warn(e);
+    }
+  }
+
+  static void warn(Exception failure) {
+    LOG.log(System.Logger.Level.WARNING, failure.getMessage());
   }
 }

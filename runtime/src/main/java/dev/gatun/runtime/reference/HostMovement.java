@@ -84,6 +84,18 @@ public final class HostMovement {
     return (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16);
   }
 
+  /** {@link dev.gatun.runtime.Backend#fill}. */
+  public static void fill(Tensor out, float value) {
+    var target = out.segment();
+    int cols = out.shape().cols();
+    for (long r = 0; r < out.shape().rows(); r++) {
+      long at = row(out, r);
+      for (int c = 0; c < cols; c++) {
+        target.set(FLOAT, at + 4L * c, value);
+      }
+    }
+  }
+
   /** {@link dev.gatun.runtime.Backend#toChannelsLast}. */
   public static void toChannelsLast(Tensor nchw, Tensor out) {
     var source = nchw.segment();

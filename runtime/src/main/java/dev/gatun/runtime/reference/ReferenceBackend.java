@@ -302,6 +302,12 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void fill(Tensor out, double value) {
+    OperatorChecks.fill(device(), out);
+    HostMovement.fill(out, (float) value);
+  }
+
+  @Override
   public void exp(double a, Tensor x, double b, Tensor out) {
     OperatorChecks.exp(device(), x, out);
     for (long r = 0; r < out.shape().rows(); r++) {

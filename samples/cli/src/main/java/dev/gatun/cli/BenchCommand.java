@@ -146,19 +146,26 @@ final class BenchCommand implements Command {
             && BundledModels.names().stream().noneMatch(name -> model.startsWith(name)));
   }
 
-  private static Timing time(Network network, int batch, int steps) throws InterruptedException {
-    try (var trial = network.trial(batch)) {
+  private static Timing time(Network network, int batch, int steps, Backend backend)
+      throws InterruptedException {
+    try (var trial = network.trial(batch);
+        var replay = backend.replay(trial::run)) {
+      Runnable evaluation =
+          () -> {
+            replay.run();
+            backend.synchronize();
+          };
       long start = System.nanoTime();
-      trial.run();
+      evaluation.run();
       double first = (System.nanoTime() - start) / 1e9;
       Long before = ResidentMemory.bytes();
       while (System.nanoTime() - start < WARM_UP_NANOS) {
-        step(trial::run);
+        step(evaluation);
       }
       double[] seconds = new double[steps];
       for (int i = 0; i < steps; i++) {
         long begin = System.nanoTime();
-        step(trial::run);
+        step(evaluation);
         seconds[i] = (System.nanoTime() - begin) / 1e9;
       }
       Long after = ResidentMemory.bytes();

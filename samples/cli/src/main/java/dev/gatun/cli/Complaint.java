@@ -2,6 +2,7 @@ package dev.gatun.cli;
 
 import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.pipeline.GenerationException;
+import dev.gatun.runtime.DeviceException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.channels.ClosedByInterruptException;
@@ -34,6 +35,7 @@ record Complaint(PrintStream err) {
       case GenerationException e -> failed(e.getMessage());
       case FileSystemException e -> failed(e.getFile() + ": " + reason(e));
       case IOException e -> failed(e.getMessage());
+      case DeviceException e -> failed(e.getMessage());
       case OutOfMemoryError e ->
           failed(
               "there is not enough memory (" + e.getMessage() + "); take a smaller batch or model");

@@ -2,6 +2,7 @@ package dev.gatun.cli;
 
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.DeviceException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -50,7 +51,17 @@ final class DevicesCommand implements Command {
       inUse = false;
     }
     for (var name : Backend.names(Device.Kind.CUDA)) {
-      main.say(label(name) + "off: " + Backend.unavailable(Device.Kind.CUDA, name));
+      var reason = Backend.unavailable(Device.Kind.CUDA, name);
+      main.say(label(name) + (reason.isEmpty() ? "on request: " + cuda(name) : "off: " + reason));
+    }
+  }
+
+  /** What computes there, or why nothing does although nothing seemed to be missing. */
+  private static String cuda(String name) {
+    try (var backend = Backend.open(new Device(Device.Kind.CUDA, 0), name, 0)) {
+      return backend.description();
+    } catch (UnsupportedOperationException | DeviceException e) {
+      return e.getMessage();
     }
   }
 

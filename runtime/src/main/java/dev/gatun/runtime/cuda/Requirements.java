@@ -1,0 +1,61 @@
+package dev.gatun.runtime.cuda;
+
+import dev.gatun.bindings.loader.MissingLibraryException;
+import dev.gatun.bindings.loader.NvidiaLibrary;
+import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Device;
+import java.util.List;
+
+/**
+ * What computing on a GPU takes, looked for in the order in which people can do something about it:
+ * a driver, a GPU, then the libraries.
+ */
+final class Requirements {
+  private static final List<NvidiaLibrary> LIBRARIES =
+      List.of(NvidiaLibrary.NVRTC, NvidiaLibrary.CUBLAS_LT, NvidiaLibrary.CUDNN);
+
+  private static final int OLDEST = 12000;
+
+  private Requirements() {}
+
+  /** Why nothing can be computed on a GPU, in one sentence; empty if something can. */
+  static String missing() {
+    try {
+      CudaFunctions.require(NvidiaLibrary.DRIVER);
+      var driver = Driver.open();
+      if (driver.version() < OLDEST) {
+        return "the NVIDIA driver knows CUDA "
+            + KernelCompiler.text(driver.version())
+            + " at most: install one that knows CUDA 12";
+      }
+      if (driver.gpus().isEmpty()) {
+        return "the NVIDIA driver shows no GPU: see whether CUDA_VISIBLE_DEVICES hides it";
+      }
+      LIBRARIES.forEach(CudaFunctions::require);
+      return "";
+    } catch (MissingLibraryException | CudaException e) {
+      return e.getMessage();
+    }
+  }
+
+  /**
+   * Opens a GPU.
+   *
+   * @throws UnsupportedOperationException if it cannot be used; the message says why
+   */
+  static Backend open(Device device) {
+    try {
+      var gpus = Driver.open().gpus();
+      if (device.index() >= gpus.size()) {
+        throw new UnsupportedOperationException(
+            "there is no "
+                + device
+                + ": the NVIDIA driver shows "
+                + (gpus.size() == 1 ? "one GPU, cuda:0" : gpus.size() + " GPUs, from cuda:0"));
+      }
+      return new CudaBackend(device, gpus.get(device.index()));
+    } catch (MissingLibraryException | CudaException e) {
+      throw new UnsupportedOperationException(e.getMessage(), e);
+    }
+  }
+}
