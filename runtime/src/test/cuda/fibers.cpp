@@ -361,7 +361,7 @@ void prepare() {
 const Launch& runningLaunch() { return *launched; }
 
 bool onStack(const char* at, unsigned long bytes) {
-  return at >= stacks && at + bytes <= stacks + MOST_THREADS * (GUARD + STACK);
+  return at >= running->stack && at + bytes <= running->stack + STACK;
 }
 
 char* stackTop() { return running->stack + STACK; }

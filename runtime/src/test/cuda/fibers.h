@@ -26,7 +26,7 @@ CUresult run(const Launch& launch);
 
 const Launch& runningLaunch();
 
-// Whether bytes lie on a stack of a thread.
+// Whether bytes lie on the stack of the running thread.
 bool onStack(const char* at, unsigned long bytes);
 
 // Where the stack of the running thread begins.

@@ -49,7 +49,7 @@ CUresult refuse(CUresult status, const char* format, ...) __attribute__((format(
     return status;                                       \
   }
 
-// Refuses null pointers.
+// Refuses arguments of which something does not hold.
 #define REQUIRE(condition)                                                                       \
   if (!(condition)) {                                                                            \
     return soft::refuse(CUDA_ERROR_INVALID_VALUE, "%s: it does not hold that %s", __func__, #condition); \
@@ -98,8 +98,6 @@ struct Stream {
   std::deque<Operation> queue;
   std::unique_ptr<Capture> capture;
 };
-
-
 
 // The live stream of the current context behind a handle, or null after a report.
 std::shared_ptr<Stream> findStream(CUstream handle, const char* function);

@@ -1,5 +1,6 @@
 package dev.gatun.runtime;
 
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -37,19 +38,23 @@ final class Backends {
       }
       return provider.open(device, team);
     }
-    var reasons = new StringBuilder();
+    var reasons = new ArrayList<String>();
     for (var provider : of(device.kind())) {
       var reason = provider.unavailable();
       if (reason.isEmpty()) {
         if (!reasons.isEmpty()) {
-          sayOnce("computing with the " + provider.name() + " backend" + reasons);
+          sayOnce(
+              "computing with the "
+                  + provider.name()
+                  + " backend; not with "
+                  + String.join("; not with ", reasons));
         }
         return provider.open(device, team);
       }
-      reasons.append("; not with ").append(provider.name()).append(": ").append(reason);
+      reasons.add(provider.name() + ": " + reason);
     }
     throw new UnsupportedOperationException(
-        "no backend for " + device + " in this version" + reasons);
+        "nothing can compute on " + device + " here; not " + String.join("; not ", reasons));
   }
 
   static List<String> names(Device.Kind kind) {

@@ -81,7 +81,7 @@ class BackendTest {
     var device = new Device(Device.Kind.CUDA, 1);
     var e = assertThrows(UnsupportedOperationException.class, () -> Backend.open(device).close());
     assertEquals(
-        "no backend for cuda:1 in this version; not with cuda: "
+        "nothing can compute on cuda:1 here; not cuda: "
             + Backend.unavailable(Device.Kind.CUDA, "cuda"),
         e.getMessage());
   }

@@ -2,6 +2,7 @@ package dev.gatun.models.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gatun.models.pipeline.GeneratedImages;
 import dev.gatun.models.pipeline.ImagePipeline;
@@ -44,18 +45,52 @@ class CudaGenerateTest {
     }
   }
 
-  /** From the third step on, the network is one call. */
+  /**
+   * From the second step on, the network is one graph, and every step takes as many calls. The
+   * noise goes up and the picture comes down once, however many steps there are.
+   */
   @Test
   void stepsAreReplayed() throws Exception {
-    int steps = 12;
+    assumeTrue(!SoftwareCuda.HARDWARE, "the real device does not count calls");
     try (var cuda = SoftwareCuda.open();
         var pipeline = ImagePipeline.bundledLoader("dit-fruit").backend(cuda).load()) {
-      long before = SoftwareCuda.graphLaunches();
-      pipeline.request().classes(1).seed(3).steps(steps).sampler("ddim").generate();
-      long launched = SoftwareCuda.graphLaunches() - before;
-      assertTrue(
-          Boolean.getBoolean("gatun.test.hardware") || launched == steps - 1,
-          launched + " graphs in " + steps + " steps");
+      draw(pipeline, 4); // what is done once is done
+      var few = draw(pipeline, 8);
+      var more = draw(pipeline, 16);
+      assertEquals(7, few.graphs());
+      assertEquals(15, more.graphs());
+      assertEquals(few.uploads(), more.uploads());
+      assertEquals(few.downloads(), more.downloads());
+      var most = draw(pipeline, 24);
+      assertEquals(more.calls() - few.calls(), most.calls() - more.calls());
+      System.out.println(
+          "calls of the driver and its libraries in a step: " + (more.calls() - few.calls()) / 8.0);
+      System.out.println("copies for a picture: " + few);
     }
+  }
+
+  /** How often the device was called. */
+  private record Calls(long calls, int graphs, int uploads, int downloads) {
+    static Calls now() {
+      return new Calls(
+          SoftwareCuda.totalCalls(),
+          SoftwareCuda.calls("cuGraphLaunch"),
+          SoftwareCuda.calls("cuMemcpyHtoDAsync_v2"),
+          SoftwareCuda.calls("cuMemcpyDtoHAsync_v2"));
+    }
+
+    Calls since(Calls before) {
+      return new Calls(
+          calls - before.calls,
+          graphs - before.graphs,
+          uploads - before.uploads,
+          downloads - before.downloads);
+    }
+  }
+
+  private static Calls draw(ImagePipeline pipeline, int steps) throws Exception {
+    var before = Calls.now();
+    pipeline.request().classes(1).seed(3).steps(steps).sampler("ddim").generate();
+    return Calls.now().since(before);
   }
 }

@@ -23,7 +23,7 @@ import java.util.stream.Stream;
  */
 @SuppressWarnings("restricted")
 final class SoftwareCuda {
-  private static final boolean HARDWARE = Boolean.getBoolean("gatun.test.hardware");
+  static final boolean HARDWARE = Boolean.getBoolean("gatun.test.hardware");
   private static final Path BUILD = Path.of("..", "runtime", "src", "test", "cuda", "build");
 
   private static SymbolLookup driver;
@@ -68,9 +68,9 @@ final class SoftwareCuda {
     }
   }
 
-  /** How many graphs were launched, or 0 on the real device. */
-  static long graphLaunches() {
-    return HARDWARE ? 0 : calls("cuGraphLaunch");
+  /** How often any function was called. */
+  static long totalCalls() {
+    return number("soft_total_calls");
   }
 
   /** How often a function was called. */
@@ -86,15 +86,16 @@ final class SoftwareCuda {
     }
   }
 
-  /** How many bytes of the device are allocated. */
+  /** How many bytes of the device are allocated; none that we know of on the real one. */
   static long bytes() {
-    if (HARDWARE) {
-      return 0;
-    }
+    return HARDWARE ? 0 : number("soft_bytes");
+  }
+
+  private static long number(String function) {
     try {
       return (long)
           Linker.nativeLinker()
-              .downcallHandle(driver.findOrThrow("soft_bytes"), FunctionDescriptor.of(JAVA_LONG))
+              .downcallHandle(driver.findOrThrow(function), FunctionDescriptor.of(JAVA_LONG))
               .invokeWithArguments();
     } catch (Throwable e) {
       throw new AssertionError(e);

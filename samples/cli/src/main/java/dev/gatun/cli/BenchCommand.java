@@ -88,7 +88,7 @@ final class BenchCommand implements Command {
     try (var backend = ComputeOptions.open(arguments)) {
       var candidate = load(arguments.matchedPositionalValue(0, ModelSource.DEFAULT), backend);
       try (var network = candidate.network) {
-        var timing = time(network, batch, steps);
+        var timing = time(network, batch, steps, backend);
         var members = members(candidate, batch, backend, timing);
         if (arguments.hasMatchedOption("--json")) {
           main.print(members);

@@ -126,8 +126,8 @@ class CommandLineTest {
           generate nothing-here          | nothing-here: there is neither a file nor a bundled model
           generate nothing.pt            | nothing.pt: there is no such file
           info nothing.pt                | nothing.pt: there is no such file
-          generate --device cuda         | no backend for cuda:0 in this version; not with cuda:
-          bench --device cuda:1          | no backend for cuda:1 in this version; not with cuda:
+          generate --device cuda         | nothing can compute on cuda:0 here; not cuda:
+          bench --device cuda:1          | nothing can compute on cuda:1 here; not cuda:
           generate --out no/such/a.png   | there is no folder
           generate --config no.json      | no.json
           generate --vae FILE            | needs no autoencoder
