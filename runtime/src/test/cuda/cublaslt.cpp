@@ -116,6 +116,11 @@ EXPORT size_t cublasLtGetVersion(void) {
   return VERSION;
 }
 
+EXPORT size_t cublasLtGetCudartVersion(void) {
+  soft::enter("cublasLtGetCudartVersion");
+  return 13000;
+}
+
 EXPORT const char* cublasLtGetStatusName(cublasStatus_t status) {
   soft::enter("cublasLtGetStatusName");
   auto found = STATUSES.find(status);

@@ -129,6 +129,7 @@ typedef struct {
 
 extern "C" {
 size_t cublasLtGetVersion(void);
+size_t cublasLtGetCudartVersion(void);
 const char* cublasLtGetStatusName(cublasStatus_t status);
 const char* cublasLtGetStatusString(cublasStatus_t status);
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle);

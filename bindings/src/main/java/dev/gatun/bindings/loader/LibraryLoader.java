@@ -20,6 +20,8 @@ public final class LibraryLoader {
   /** Set when it is first needed, since folders are looked at for it. */
   private SearchPath path;
 
+  private int most = Integer.MAX_VALUE;
+
   private final Map<NvidiaLibrary, Path> loaded = new EnumMap<>(NvidiaLibrary.class);
   private final Map<NvidiaLibrary, MissingLibraryException> failed =
       new EnumMap<>(NvidiaLibrary.class);
@@ -60,6 +62,15 @@ public final class LibraryLoader {
     throw new MissingLibraryException(failure.library(), failure.getMessage(), failure);
   }
 
+  /**
+   * Leaves out libraries of a newer CUDA than the driver knows, from now on.
+   *
+   * @param major of its CUDA, such as 12
+   */
+  public synchronized void prefer(int major) {
+    most = major;
+  }
+
   private Path loadFirst(NvidiaLibrary library) {
     var system = System.getProperty("os.name", "");
     if (!system.equals("Linux")) {
@@ -70,13 +81,13 @@ public final class LibraryLoader {
       path = SearchPath.ofSystem();
     }
     var file =
-        path.find(library)
+        path.find(library, most)
             .orElseThrow(
                 () ->
                     missing(
                         library,
                         "is not on this machine (looked for "
-                            + String.join(", ", library.fileNames())
+                            + String.join(", ", library.fileNames(most))
                             + " in "
                             + places()
                             + ")",

@@ -30,6 +30,9 @@ public enum NvidiaLibrary {
   /** Convolutions and attention. */
   CUDNN("cuDNN", List.of("libcudnn.so.9"), "pip install nvidia-cudnn-cu13");
 
+  /** The newest CUDA whose libraries are known. */
+  private static final int NEWEST = 13;
+
   private final String title;
   private final List<String> fileNames;
   private final String cure;
@@ -48,6 +51,13 @@ public enum NvidiaLibrary {
   /** Its file names, the preferred one first; {@code *} stands for any characters. */
   public List<String> fileNames() {
     return fileNames;
+  }
+
+  /** Those of a CUDA whose major version is at most this one; cuDNN's name tells none. */
+  public List<String> fileNames(int most) {
+    return fileNames.stream()
+        .filter(name -> most >= NEWEST || !name.contains(".so." + NEWEST))
+        .toList();
   }
 
   /** What to do where it is missing. */

@@ -91,14 +91,19 @@ public record SearchPath(List<Path> folders) {
 
   /** The first file of a library, of a preferred name before others; a part beside its whole. */
   public Optional<Path> find(NvidiaLibrary library) {
-    var whole = library.partOf() == null ? Optional.<Path>empty() : find(library.partOf());
-    return whole
-        .flatMap(file -> find(library, List.of(file.getParent())))
-        .or(() -> find(library, folders));
+    return find(library, Integer.MAX_VALUE);
   }
 
-  private static Optional<Path> find(NvidiaLibrary library, List<Path> folders) {
-    for (var name : library.fileNames()) {
+  /** The same among the libraries of a CUDA whose major version is at most this one. */
+  public Optional<Path> find(NvidiaLibrary library, int most) {
+    var whole = library.partOf() == null ? Optional.<Path>empty() : find(library.partOf(), most);
+    return whole
+        .flatMap(file -> find(library, most, List.of(file.getParent())))
+        .or(() -> find(library, most, folders));
+  }
+
+  private static Optional<Path> find(NvidiaLibrary library, int most, List<Path> folders) {
+    for (var name : library.fileNames(most)) {
       for (var folder : folders) {
         var file = matching(folder, name).stream().filter(Files::isRegularFile).findFirst();
         if (file.isPresent()) {

@@ -2,6 +2,7 @@ package dev.gatun.models.pipeline;
 
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.diffusion.ConditionalDenoiser;
+import dev.gatun.runtime.Checks;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Replay;
 import dev.gatun.runtime.Shape;
@@ -46,6 +47,9 @@ final class NetworkDenoiser implements ConditionalDenoiser, AutoCloseable {
 
   @Override
   public void predict(Tensor x, double t, Tensor condition, Tensor out) {
+    // A record would not notice what an operator does.
+    Checks.operand("predict", "x", x, network.backend().device(), DType.F32);
+    Checks.operand("predict", "out", out, network.backend().device(), DType.F32);
     network.backend().fill(times, t);
     var place = workspace.place();
     for (int i = 0; i < recorded.size(); i++) {
@@ -63,7 +67,12 @@ final class NetworkDenoiser implements ConditionalDenoiser, AutoCloseable {
   }
 
   private void forward(Tensor x, Tensor condition, Tensor out) {
-    network.forward(x, times.columns(0, x.dim(0)), condition, workspace, out);
+    int mark = workspace.mark();
+    try {
+      network.forward(x, times.columns(0, x.dim(0)), condition, workspace, out);
+    } finally {
+      workspace.release(mark); // also where a record was broken off
+    }
   }
 
   @Override

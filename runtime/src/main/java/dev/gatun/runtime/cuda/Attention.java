@@ -2,29 +2,36 @@ package dev.gatun.runtime.cuda;
 
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Tensor;
-import java.util.HashMap;
-import java.util.Map;
-import java.util.Optional;
 
 /**
- * Attention: with cuDNN where tensor cores may round, since it has no other engine for it; else,
+ * Attention: where factors may be rounded to bf16, with cuDNN, which has it for 16-bit types; else,
  * and for windows, masks and biases, with a kernel of our own.
  */
 final class Attention implements AutoCloseable {
   private final Session session;
   private final Dnn library;
-  private final boolean exact;
+  private final boolean rounds;
+  private final Engines engines;
   private final AttentionKernels own;
+  private final MovementKernels movement;
   private final Scratch scratch;
-  private final Map<DnnAttention.Shape, Optional<DnnAttention>> plans = new HashMap<>();
+  private final PlanCache<DnnAttention.Shape, DnnAttention> plans = new PlanCache<>();
 
   Attention(
-      Session session, Dnn library, Precision precision, AttentionKernels own, Scratch scratch) {
+      Session session,
+      Dnn library,
+      Precision precision,
+      AttentionKernels own,
+      MovementKernels movement,
+      Scratch scratch) {
     this.session = session;
     this.library = library;
     this.own = own;
+    this.movement = movement;
     this.scratch = scratch;
-    exact = precision == Precision.F32;
+    rounds = precision == Precision.BF16;
+    // All of its engines compile when they are planned; a network has one to three shapes.
+    engines = new Engines(false, false, session.mostWorkspace());
   }
 
   /** {@code softmax(scale·q·kᵀ + bias)·v} for each head. */
@@ -32,34 +39,46 @@ final class Attention implements AutoCloseable {
     if (out.shape().size() == 0) {
       return;
     }
-    boolean plain = !exact && !spec.causal() && spec.windows() == null && k.dim(1) > 0;
-    var plan = plain ? plan(DnnAttention.Shape.of(q, k, v, spec, out)) : null;
+    boolean plain = rounds && !spec.causal() && spec.windows() == null && k.dim(1) > 0;
+    var plan = plain ? plan(DnnAttention.Shape.of(q, k, spec)) : null;
     if (plan == null) {
       own.attention(q, k, v, spec, out);
     } else {
-      long memory = plan.workspace() == 0 ? 0 : scratch.address(plan.workspace());
-      plan.execute(library, q, k, v, spec.scale(), out, memory);
+      rounded(plan, q, k, v, spec.scale(), out);
     }
   }
 
+  /** With q, k, v and the result as bf16 in the scratch memory. */
+  private void rounded(DnnAttention plan, Tensor q, Tensor k, Tensor v, float scale, Tensor out) {
+    long queries = aligned(q.shape().size() * Short.BYTES);
+    long keys = aligned(k.shape().size() * Short.BYTES);
+    long q16 = scratch.address(2 * queries + 2 * keys + plan.workspace());
+    long k16 = q16 + queries;
+    long v16 = k16 + keys;
+    long out16 = v16 + keys;
+    movement.toBrain(q, q16);
+    movement.toBrain(k, k16);
+    movement.toBrain(v, v16);
+    plan.execute(library, q16, k16, v16, scale, out16, out16 + queries);
+    movement.fromBrain(out16, out);
+  }
+
+  private static long aligned(long bytes) {
+    return Math.ceilDiv(bytes, 256) * 256;
+  }
+
   private DnnAttention plan(DnnAttention.Shape shape) {
-    var plan = plans.get(shape);
-    if (plan == null) {
+    if (!plans.has(shape)) {
       if (session.stream().isCapturing()) {
         throw new UnrecordableException("an attention has no plan yet");
       }
-      // They all compile when they are planned; a network has one to three shapes.
-      plan =
-          Optional.ofNullable(
-              DnnAttention.plan(new DnnTarget.Open(library), shape, new Engines(false, false)));
-      plans.put(shape, plan);
+      plans.put(shape, DnnAttention.plan(new DnnTarget.Open(library), shape, engines));
     }
-    return plan.orElse(null);
+    return plans.get(shape);
   }
 
   @Override
   public void close() {
-    plans.values().forEach(plan -> plan.ifPresent(DnnAttention::close));
-    plans.clear();
+    plans.close();
   }
 }

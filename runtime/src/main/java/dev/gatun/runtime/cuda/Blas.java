@@ -39,6 +39,11 @@ final class Blas implements AutoCloseable {
     return version / 10000 + "." + version / 100 % 100 + "." + version % 100;
   }
 
+  /** The CUDA that it is of: 1000·major + 10·minor. */
+  static int cudaVersion() {
+    return Math.toIntExact(CublasLt.cublasLtGetCudartVersion());
+  }
+
   static void check(String call, int status) {
     if (status != CublasLt.CUBLAS_STATUS_SUCCESS()) {
       throw new CudaException(

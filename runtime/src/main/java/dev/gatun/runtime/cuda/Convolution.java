@@ -3,9 +3,6 @@ package dev.gatun.runtime.cuda;
 import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
-import java.util.HashMap;
-import java.util.Map;
-import java.util.Optional;
 
 /**
  * Convolutions with cuDNN, planned once for each shape; with a kernel of our own where it has no
@@ -18,7 +15,7 @@ final class Convolution implements AutoCloseable {
   private final ConvolutionKernels own;
   private final PointwiseKernels pointwise;
   private final Scratch scratch;
-  private final Map<ConvolutionShape, Optional<DnnConvolution>> plans = new HashMap<>();
+  private final PlanCache<ConvolutionShape, DnnConvolution> plans = new PlanCache<>();
 
   Convolution(
       Session session,
@@ -31,7 +28,7 @@ final class Convolution implements AutoCloseable {
     this.own = own;
     this.pointwise = pointwise;
     this.scratch = scratch;
-    engines = new Engines(precision == Precision.F32, true);
+    engines = new Engines(precision == Precision.F32, true, session.mostWorkspace());
     this.library = library;
   }
 
@@ -77,19 +74,15 @@ final class Convolution implements AutoCloseable {
   }
 
   private DnnConvolution plan(ConvolutionShape shape) {
-    var plan = plans.get(shape);
-    if (plan == null) {
+    if (!plans.has(shape)) {
       if (session.stream().isCapturing()) {
         throw new UnrecordableException("a convolution has no plan yet");
       }
-      plan =
-          shape.in() == 0
-              ? Optional.empty()
-              : Optional.ofNullable(
-                  DnnConvolution.plan(new DnnTarget.Open(library), shape, engines));
-      plans.put(shape, plan);
+      boolean empty = shape.in() == 0;
+      plans.put(
+          shape, empty ? null : DnnConvolution.plan(new DnnTarget.Open(library), shape, engines));
     }
-    return plan.orElse(null);
+    return plans.get(shape);
   }
 
   /** Gradient of {@link #conv2d} without activation and residual. */
@@ -102,7 +95,6 @@ final class Convolution implements AutoCloseable {
 
   @Override
   public void close() {
-    plans.values().forEach(plan -> plan.ifPresent(DnnConvolution::close));
-    plans.clear();
+    plans.close();
   }
 }

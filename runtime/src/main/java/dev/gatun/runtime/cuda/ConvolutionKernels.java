@@ -102,6 +102,6 @@ final class ConvolutionKernels {
         .value(result.dim(1))
         .value(result.dim(2))
         .value(result.dim(3))
-        .launch(Math.ceilDiv(rows, POSITIONS), Math.ceilDiv(result.dim(3), columns), 1, THREADS, 0);
+        .launch(Math.ceilDiv(rows, POSITIONS), Math.ceilDiv(result.dim(3), columns), 1, THREADS);
   }
 }

@@ -66,7 +66,7 @@ record ConvolutionShape(
         x.rowStride(),
         residual == null ? 0 : residual.rowStride(),
         out.rowStride(),
-        Math.min(16, MatmulShape.alignment(addresses)));
+        MatmulShape.alignment(addresses));
   }
 
   int outHeight() {

@@ -39,7 +39,7 @@ final class CudaBackend implements Backend {
     session = new Session(gpu);
     try {
       operators = new CudaOperators(session, Precision.ofSystem());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       session.close();
       throw e;
     }

@@ -72,6 +72,7 @@ final class CudaFunctions {
       List.of(
           "cublasLtCreate",
           "cublasLtDestroy",
+          "cublasLtGetCudartVersion",
           "cublasLtGetStatusName",
           "cublasLtGetStatusString",
           "cublasLtGetVersion",
@@ -96,6 +97,7 @@ final class CudaFunctions {
           "cudnnBackendSetAttribute",
           "cudnnCreate",
           "cudnnDestroy",
+          "cudnnGetCudartVersion",
           "cudnnGetErrorString",
           "cudnnGetLastErrorString",
           "cudnnGetVersion",

@@ -35,8 +35,8 @@ final class CudaOperators {
       var dnn = own(new Dnn(session.stream()));
       convolution =
           own(new Convolution(session, dnn, precision, convolutionKernels, pointwise, scratch));
-      attention = own(new Attention(session, dnn, precision, attentionKernels, scratch));
-    } catch (RuntimeException e) {
+      attention = own(new Attention(session, dnn, precision, attentionKernels, movement, scratch));
+    } catch (RuntimeException | Error e) {
       closeOwned();
       throw e;
     }

@@ -2,7 +2,6 @@ package dev.gatun.runtime.cuda;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -66,12 +65,6 @@ final class Descriptor implements AutoCloseable {
   Descriptor number(int attribute, float value) {
     try (var arena = Arena.ofConfined()) {
       return set(attribute, Cudnn.CUDNN_TYPE_FLOAT(), 1, arena.allocateFrom(JAVA_FLOAT, value));
-    }
-  }
-
-  Descriptor number(int attribute, double value) {
-    try (var arena = Arena.ofConfined()) {
-      return set(attribute, Cudnn.CUDNN_TYPE_DOUBLE(), 1, arena.allocateFrom(JAVA_DOUBLE, value));
     }
   }
 

@@ -53,6 +53,11 @@ final class Dnn implements AutoCloseable {
     return version / 10000 + "." + version / 100 % 100 + "." + version % 100;
   }
 
+  /** The CUDA that it is of: 1000·major + 10·minor. */
+  static int cudaVersion() {
+    return Math.toIntExact(Cudnn.cudnnGetCudartVersion());
+  }
+
   static void check(String call, int status) {
     if (status != Cudnn.CUDNN_STATUS_SUCCESS()) {
       throw new CudaException(

@@ -7,7 +7,10 @@ import dev.gatun.runtime.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Fused attention with cuDNN: {@code softmax(scale·q·kᵀ)·v}, on tensor cores. */
+/**
+ * Fused attention with cuDNN on bf16 tensors {@code [N, L, heads·size]} whose rows lie back to
+ * back: {@code softmax(scale·q·kᵀ)·v}. NVIDIA documents it for 16-bit types alone.
+ */
 final class DnnAttention implements AutoCloseable {
   private static final int Q = 1;
   private static final int K = 2;
@@ -24,36 +27,10 @@ final class DnnAttention implements AutoCloseable {
    * @param size of a head
    * @param queries of a sample
    * @param keys of a sample
-   * @param qStride elements from a token to the next
-   * @param kStride of the keys
-   * @param vStride of the values
-   * @param outStride of the result
-   * @param alignment bytes that all addresses are multiples of, at most 16
    */
-  record Shape(
-      int n,
-      int heads,
-      int size,
-      int queries,
-      int keys,
-      int qStride,
-      int kStride,
-      int vStride,
-      int outStride,
-      int alignment) {
-    static Shape of(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-      long addresses = q.address() | k.address() | v.address() | out.address();
-      return new Shape(
-          q.dim(0),
-          spec.heads(),
-          q.dim(2) / spec.heads(),
-          q.dim(1),
-          k.dim(1),
-          q.rowStride(),
-          k.rowStride(),
-          v.rowStride(),
-          out.rowStride(),
-          Math.min(16, MatmulShape.alignment(addresses)));
+  record Shape(int n, int heads, int size, int queries, int keys) {
+    static Shape of(Tensor q, Tensor k, AttentionSpec spec) {
+      return new Shape(q.dim(0), spec.heads(), q.dim(2) / spec.heads(), q.dim(1), k.dim(1));
     }
   }
 
@@ -72,30 +49,24 @@ final class DnnAttention implements AutoCloseable {
    * @return null if cuDNN has no engine for it
    */
   static DnnAttention plan(DnnTarget target, Shape shape, Engines engines) {
-    var graph = new DnnGraph();
-    try {
-      graph.attention(
-          tensor(graph, Q, shape, shape.queries(), shape.qStride()),
-          tensor(graph, K, shape, shape.keys(), shape.kStride()),
-          tensor(graph, V, shape, shape.keys(), shape.vStride()),
-          graph.number(SCALE, 4),
-          tensor(graph, OUT, shape, shape.queries(), shape.outStride()));
-      var plan = graph.plan(target, engines);
-      if (plan != null) {
-        return new DnnAttention(plan);
-      }
-      graph.close();
-      return null;
-    } catch (RuntimeException e) {
-      graph.close();
-      throw e;
-    }
+    var plan = DnnGraph.plan(graph -> build(graph, shape), target, engines);
+    return plan == null ? null : new DnnAttention(plan);
   }
 
-  private static Descriptor tensor(DnnGraph graph, int id, Shape shape, long tokens, long stride) {
+  private static void build(DnnGraph graph, Shape shape) {
+    graph.attention(
+        tensor(graph, Q, shape, shape.queries()),
+        tensor(graph, K, shape, shape.keys()),
+        tensor(graph, V, shape, shape.keys()),
+        graph.number(SCALE, 4),
+        tensor(graph, OUT, shape, shape.queries()));
+  }
+
+  private static Descriptor tensor(DnnGraph graph, int id, Shape shape, long tokens) {
+    long width = (long) shape.heads() * shape.size();
     long[] dims = {shape.n(), shape.heads(), tokens, shape.size()};
-    long[] strides = {tokens * stride, shape.size(), stride, 1};
-    return graph.tensor(id, shape.alignment(), dims, strides);
+    long[] strides = {tokens * width, shape.size(), width, 1};
+    return graph.brainTensor(id, dims, strides);
   }
 
   /** Bytes that it needs while it runs. */
@@ -108,13 +79,13 @@ final class DnnAttention implements AutoCloseable {
    *
    * @param scratch address of {@link #workspace()} bytes
    */
-  void execute(Dnn library, Tensor q, Tensor k, Tensor v, float factor, Tensor out, long scratch) {
+  void execute(Dnn library, long q, long k, long v, float factor, long out, long scratch) {
     scale.set(JAVA_FLOAT, 0, factor);
-    addresses[0] = q.address();
-    addresses[1] = k.address();
-    addresses[2] = v.address();
+    addresses[0] = q;
+    addresses[1] = k;
+    addresses[2] = v;
     addresses[3] = scale.address();
-    addresses[4] = out.address();
+    addresses[4] = out;
     plan.execute(library, IDS, addresses, scratch);
   }
 

@@ -53,21 +53,12 @@ final class DnnConvolution implements AutoCloseable {
   }
 
   private static DnnPlan graph(DnnTarget target, ConvolutionShape shape, Engines engines) {
-    if (shape.activation() == Activation.QUICK_GELU) {
-      return null; // x·σ(1.702x) is no function of the library
-    }
-    var graph = new DnnGraph();
-    try {
-      build(graph, shape);
-      var plan = graph.plan(target, engines);
-      if (plan == null) {
-        graph.close();
-      }
-      return plan;
-    } catch (RuntimeException e) {
-      graph.close();
-      throw e;
-    }
+    return switch (shape.activation()) {
+      // x·σ(1.702x) is no function of the library, and its ReLU makes NaN zero
+      case QUICK_GELU, RELU -> null;
+      case IDENTITY, SILU, GELU_TANH, GELU_ERF ->
+          DnnGraph.plan(graph -> build(graph, shape), target, engines);
+    };
   }
 
   private static void build(DnnGraph graph, ConvolutionShape shape) {
@@ -119,8 +110,7 @@ final class DnnConvolution implements AutoCloseable {
       case SILU -> Cudnn.CUDNN_POINTWISE_SWISH_FWD();
       case GELU_TANH -> Cudnn.CUDNN_POINTWISE_GELU_APPROX_TANH_FWD();
       case GELU_ERF -> Cudnn.CUDNN_POINTWISE_GELU_FWD();
-      case RELU -> Cudnn.CUDNN_POINTWISE_RELU_FWD();
-      case QUICK_GELU -> throw new IllegalArgumentException("cuDNN has no " + activation);
+      case QUICK_GELU, RELU -> throw new IllegalArgumentException("cuDNN has no " + activation);
     };
   }
 

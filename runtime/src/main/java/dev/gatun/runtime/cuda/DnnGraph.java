@@ -4,6 +4,7 @@ import dev.gatun.bindings.cudnn.Cudnn;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * A graph of operations for cuDNN on f32 tensors, which it fuses to one kernel where it can.
@@ -14,9 +15,34 @@ import java.util.List;
  * <p>Source: NVIDIA, "cuDNN Graph API".
  */
 final class DnnGraph implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(DnnGraph.class.getName());
+
   private final List<Descriptor> owned = new ArrayList<>();
   private final List<Descriptor> operations = new ArrayList<>();
   private int virtual = 1000;
+
+  /**
+   * Builds a graph and plans it.
+   *
+   * @param build adds the operations
+   * @return null if the library has no engine for it, or does not know such an operation
+   */
+  static DnnPlan plan(Consumer<DnnGraph> build, DnnTarget target, Engines engines) {
+    var graph = new DnnGraph();
+    DnnPlan plan = null;
+    try {
+      build.accept(graph);
+      plan = graph.plan(target, engines);
+    } catch (CudaException e) {
+      // An older library refuses what it does not know; there is another way for everything.
+      LOG.log(System.Logger.Level.DEBUG, "no plan: " + e.getMessage());
+    } finally {
+      if (plan == null) {
+        graph.close();
+      }
+    }
+    return plan;
+  }
 
   private Descriptor own(int type) {
     var descriptor = new Descriptor(type);
@@ -25,26 +51,29 @@ final class DnnGraph implements AutoCloseable {
   }
 
   /**
-   * A tensor in memory.
+   * An f32 tensor in memory.
    *
    * @param id names it when the plan is executed
    * @param alignment bytes that its address is a multiple of
    */
   Descriptor tensor(int id, int alignment, long[] dims, long[] strides) {
-    return tensor(id, alignment, dims, strides, false);
+    return tensor(Cudnn.CUDNN_DATA_FLOAT(), id, alignment, dims, strides, false);
+  }
+
+  /** A bf16 tensor in memory, aligned to 16 bytes. */
+  Descriptor brainTensor(int id, long[] dims, long[] strides) {
+    return tensor(Cudnn.CUDNN_DATA_BFLOAT16(), id, 16, dims, strides, false);
   }
 
   /** A tensor without memory. */
   Descriptor between(long[] dims, long[] strides) {
-    return tensor(virtual++, 16, dims, strides, true);
+    return tensor(Cudnn.CUDNN_DATA_FLOAT(), virtual++, 16, dims, strides, true);
   }
 
-  private Descriptor tensor(int id, int alignment, long[] dims, long[] strides, boolean isVirtual) {
+  private Descriptor tensor(
+      int type, int id, int alignment, long[] dims, long[] strides, boolean isVirtual) {
     return own(Cudnn.CUDNN_BACKEND_TENSOR_DESCRIPTOR())
-        .choice(
-            Cudnn.CUDNN_ATTR_TENSOR_DATA_TYPE(),
-            Cudnn.CUDNN_TYPE_DATA_TYPE(),
-            Cudnn.CUDNN_DATA_FLOAT())
+        .choice(Cudnn.CUDNN_ATTR_TENSOR_DATA_TYPE(), Cudnn.CUDNN_TYPE_DATA_TYPE(), type)
         .longs(Cudnn.CUDNN_ATTR_TENSOR_DIMENSIONS(), dims)
         .longs(Cudnn.CUDNN_ATTR_TENSOR_STRIDES(), strides)
         .longs(Cudnn.CUDNN_ATTR_TENSOR_UNIQUE_ID(), id)
@@ -148,7 +177,7 @@ final class DnnGraph implements AutoCloseable {
    * @param engines that may be taken
    * @return the plan, which owns this graph; or null if the library has no engine for it
    */
-  DnnPlan plan(DnnTarget target, Engines engines) {
+  private DnnPlan plan(DnnTarget target, Engines engines) {
     var graph =
         own(Cudnn.CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR())
             .others(Cudnn.CUDNN_ATTR_OPERATIONGRAPH_OPS(), operations.toArray(Descriptor[]::new));

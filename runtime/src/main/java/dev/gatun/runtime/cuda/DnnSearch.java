@@ -5,7 +5,7 @@ import java.util.Arrays;
 
 /** The engines that cuDNN's heuristics propose for a graph, best first. */
 final class DnnSearch implements AutoCloseable {
-  private static final int MOST_ENGINES = 16;
+  private static final int MOST_ENGINES = 64;
 
   private final DnnTarget target;
   private final Descriptor heuristics;
@@ -47,7 +47,7 @@ final class DnnSearch implements AutoCloseable {
       if (!engines.allow(configurations[i])) {
         continue;
       }
-      var plan = plan(configurations[i]);
+      var plan = plan(configurations[i], engines.workspace());
       if (plan != null) {
         var chosen = configurations[i];
         configurations[i] = null;
@@ -57,8 +57,8 @@ final class DnnSearch implements AutoCloseable {
     return null;
   }
 
-  /** The finished plan, or null if the engine does not take the graph. */
-  private Descriptor plan(Descriptor configuration) {
+  /** The finished plan, or null if the engine does not take the graph, or needs too much memory. */
+  private Descriptor plan(Descriptor configuration, long workspace) {
     var plan = new Descriptor(Cudnn.CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR());
     boolean finished = false;
     try {
@@ -69,7 +69,9 @@ final class DnnSearch implements AutoCloseable {
         case DnnTarget.Described described ->
             plan.others(Cudnn.CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP(), described.properties());
       }
-      finished = plan.tryFinish() == Cudnn.CUDNN_STATUS_SUCCESS();
+      finished =
+          plan.tryFinish() == Cudnn.CUDNN_STATUS_SUCCESS()
+              && plan.getLong(Cudnn.CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE()) <= workspace;
       return finished ? plan : null;
     } finally {
       if (!finished) {

@@ -58,6 +58,18 @@ final class Driver {
     }
   }
 
+  /** Whether all GPUs have pools of memory; those of some virtual machines have none. */
+  boolean hasMemoryPools() {
+    try (var arena = Arena.ofConfined()) {
+      for (var gpu : gpus()) {
+        if (attribute(Cuda.CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED(), gpu.index(), arena) == 0) {
+          return false;
+        }
+      }
+      return true;
+    }
+  }
+
   private static Gpu gpu(int index, Arena arena) {
     var handle = arena.allocate(JAVA_INT);
     check("cuDeviceGet", Cuda.cuDeviceGet(handle, index));

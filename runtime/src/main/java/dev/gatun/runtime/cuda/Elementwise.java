@@ -9,6 +9,7 @@ final class Elementwise {
   private static final int THREADS = 256;
   private static final int WIDEST = 8;
   private static final int MOST_COLUMN_BLOCKS = 65535;
+  private static final int MOST_ROW_BLOCKS = Integer.MAX_VALUE;
 
   private Elementwise() {}
 
@@ -22,7 +23,11 @@ final class Elementwise {
         .value(rows)
         .value(cols)
         .value(shift)
-        .launch(Math.ceilDiv(rows, THREADS >> shift), columnBlocks(cols, shift), 1, THREADS, 0);
+        .launch(
+            Math.min(MOST_ROW_BLOCKS, Math.ceilDiv(rows, THREADS >> shift)),
+            columnBlocks(cols, shift),
+            1,
+            THREADS);
   }
 
   /** The logarithm of the power of two that covers so many columns, at most a given one. */

@@ -3,13 +3,16 @@ package dev.gatun.runtime.cuda;
 import dev.gatun.bindings.cudnn.Cudnn;
 
 /**
- * Which of cuDNN's engines may be taken.
+ * Which of cuDNN's engines may be taken: none whose results differ from run to run, whose sums are
+ * not f32, or that converts its operands to smaller types.
  *
  * @param exact none that rounds f32 factors, as tensor cores do
  * @param ready none that compiles a kernel when it is planned, which takes from one to three
  *     seconds for each shape: a U-Net has dozens
+ * @param workspace most bytes that one may need while it runs; Winograd's takes gigabytes for large
+ *     maps
  */
-record Engines(boolean exact, boolean ready) {
+record Engines(boolean exact, boolean ready, long workspace) {
   private static final int MOST_NOTES = 32;
 
   /** Whether an engine may be taken. */
@@ -22,8 +25,10 @@ record Engines(boolean exact, boolean ready) {
               Cudnn.CUDNN_TYPE_NUMERICAL_NOTE(),
               MOST_NOTES);
       for (int note : numerical) {
-        // Results that differ from run to run are never wanted.
-        if (note == Cudnn.CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC() || exact && rounds(note)) {
+        if (note == Cudnn.CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC()
+            || note == Cudnn.CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS()
+            || note == Cudnn.CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION()
+            || exact && note == Cudnn.CUDNN_NUMERICAL_NOTE_TENSOR_CORE()) {
           return false;
         }
       }
@@ -39,11 +44,5 @@ record Engines(boolean exact, boolean ready) {
       }
       return true;
     }
-  }
-
-  private static boolean rounds(int note) {
-    return note == Cudnn.CUDNN_NUMERICAL_NOTE_TENSOR_CORE()
-        || note == Cudnn.CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS()
-        || note == Cudnn.CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION();
   }
 }

@@ -37,7 +37,7 @@ final class GraphReplay implements Replay {
 
   private void capture() {
     try {
-      graph = session.stream().capture(work);
+      graph = session.capture(work);
       session.join();
     } catch (UnrecordableException | CudaException e) {
       direct = true;

@@ -37,10 +37,7 @@ final class KernelCompiler {
   KernelCompiler(int capability) {
     LibraryLoader.ofSystem().load(NvidiaLibrary.NVRTC);
     try (var arena = Arena.ofConfined()) {
-      var major = arena.allocate(JAVA_INT);
-      var minor = arena.allocate(JAVA_INT);
-      check("nvrtcVersion", Nvrtc.nvrtcVersion(major, minor));
-      version = 1000 * major.get(JAVA_INT, 0) + 10 * minor.get(JAVA_INT, 0);
+      version = ofSystem();
       var count = arena.allocate(JAVA_INT);
       check("nvrtcGetNumSupportedArchs", Nvrtc.nvrtcGetNumSupportedArchs(count));
       var known = arena.allocate(JAVA_INT, count.get(JAVA_INT, 0));
@@ -68,6 +65,16 @@ final class KernelCompiler {
   /** 1000·major + 10·minor. */
   int version() {
     return version;
+  }
+
+  /** The version of the NVRTC that is loaded: 1000·major + 10·minor. */
+  static int ofSystem() {
+    try (var arena = Arena.ofConfined()) {
+      var major = arena.allocate(JAVA_INT);
+      var minor = arena.allocate(JAVA_INT);
+      check("nvrtcVersion", Nvrtc.nvrtcVersion(major, minor));
+      return 1000 * major.get(JAVA_INT, 0) + 10 * minor.get(JAVA_INT, 0);
+    }
   }
 
   static String text(int version) {

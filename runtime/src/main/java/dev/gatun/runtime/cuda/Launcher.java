@@ -93,37 +93,33 @@ final class Launcher implements AutoCloseable {
 
   /** Launches blocks in one row, without shared memory but the kernel's own; none at all for 0. */
   void launch(long blocks, int threads) {
-    launch(blocks, 1, 1, threads, 0);
+    launch(blocks, 1, 1, threads);
   }
 
   /**
    * Launches.
    *
-   * @param x blocks along the first axis; a kernel must loop where it may be asked for more than
-   *     2³¹ − 1, which is the most that it gets
+   * @param x blocks along the first axis
    * @param y blocks along the second, at most 65535
    * @param z blocks along the third, at most 65535
    * @param threads of a block, all along the first axis
-   * @param shared bytes of dynamic shared memory, at most 48 KiB
+   * @throws CudaException if there are more blocks than a grid may have
    */
-  void launch(long x, int y, int z, int threads, int shared) {
+  void launch(long x, int y, int z, int threads) {
     if (x == 0 || y == 0 || z == 0) {
       return;
+    }
+    if (x > MOST_BLOCKS) {
+      throw new CudaException(
+          kernel.name()
+              + " would need "
+              + x
+              + " blocks, more than a GPU takes: take a smaller batch");
     }
     size.set(JAVA_LONG, 0, used);
     int status =
         Cuda.cuLaunchKernel(
-            kernel.function(),
-            (int) Math.min(x, MOST_BLOCKS),
-            y,
-            z,
-            threads,
-            1,
-            1,
-            shared,
-            stream,
-            MemorySegment.NULL,
-            extra);
+            kernel.function(), (int) x, y, z, threads, 1, 1, 0, stream, MemorySegment.NULL, extra);
     if (status != Cuda.CUDA_SUCCESS()) {
       Driver.check("cuLaunchKernel of " + kernel.name(), status);
     }

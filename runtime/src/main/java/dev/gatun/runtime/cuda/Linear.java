@@ -38,6 +38,7 @@ final class Linear implements AutoCloseable {
     boolean fits =
         gate == null
             && Matmul.fuses(activation)
+            && isAligned(epilogue.bias())
             && (residual == null || addsResidual)
             && weight.in() > 0;
     if (fits && multiply(x, w, epilogue, residual, out)) {
@@ -53,6 +54,13 @@ final class Linear implements AutoCloseable {
       product(x, w, weight.in(), to, (int) cols, out);
       pointwise.finish(to, cols, activation, gate, residual, epilogue.bias(), out);
     }
+  }
+
+  /**
+   * The library reads a bias in vectors, and its choice of algorithms does not ask where it lies.
+   */
+  private static boolean isAligned(Tensor bias) {
+    return bias == null || bias.address() % MatmulShape.MOST_ALIGNMENT == 0;
   }
 
   private boolean multiply(Tensor x, long w, Epilogue epilogue, Tensor residual, Tensor out) {

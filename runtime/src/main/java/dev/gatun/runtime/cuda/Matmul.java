@@ -7,8 +7,6 @@ import dev.gatun.bindings.cublaslt.CublasLt;
 import dev.gatun.runtime.Activation;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
-import java.util.Map;
 
 /**
  * Products of f32 matrices with cuBLASLt. What it is asked for more than once, it has planned once:
@@ -32,7 +30,7 @@ final class Matmul implements AutoCloseable {
   private final MemorySegment one = arena.allocateFrom(JAVA_FLOAT, 1f);
   private final MemorySegment zero = arena.allocateFrom(JAVA_FLOAT, 0f);
   private final MemorySegment biasPointer = arena.allocate(JAVA_LONG);
-  private final Map<MatmulShape, MatmulPlan> plans = new HashMap<>();
+  private final PlanCache<MatmulShape, MatmulPlan> plans = new PlanCache<>();
 
   Matmul(Session session, Precision precision) {
     this.session = session;
@@ -41,11 +39,11 @@ final class Matmul implements AutoCloseable {
     blas = new Blas();
   }
 
-  /** Whether the library applies a function behind the bias. */
+  /** Whether the library applies a function behind the bias. Its ReLU makes NaN zero. */
   static boolean fuses(Activation activation) {
     return switch (activation) {
-      case IDENTITY, RELU, GELU_TANH -> true;
-      case SILU, GELU_ERF, QUICK_GELU -> false;
+      case IDENTITY, GELU_TANH -> true;
+      case SILU, GELU_ERF, QUICK_GELU, RELU -> false;
     };
   }
 
@@ -64,7 +62,10 @@ final class Matmul implements AutoCloseable {
     session.enter();
     var plan = plans.get(shape);
     if (plan == null) {
-      plan = new MatmulPlan(blas, shape, precision, WORKSPACE, bias, arena);
+      if (session.stream().isCapturing()) {
+        throw new UnrecordableException("a product has no plan yet");
+      }
+      plan = new MatmulPlan(blas, shape, precision, WORKSPACE, bias);
       plans.put(shape, plan);
     }
     if (!plan.isPossible()) {
@@ -100,8 +101,7 @@ final class Matmul implements AutoCloseable {
 
   @Override
   public void close() {
-    plans.values().forEach(MatmulPlan::close);
-    plans.clear();
+    plans.close();
     blas.close();
     workspace.close();
     arena.close();

@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 
 /** A product that cuBLASLt has been asked about: its descriptors, and the algorithm for it. */
 final class MatmulPlan implements AutoCloseable {
+  private final Arena memory = Arena.ofShared();
   private final MemorySegment result;
   private MemorySegment operation = MemorySegment.NULL;
   private MemorySegment w = MemorySegment.NULL;
@@ -25,10 +26,9 @@ final class MatmulPlan implements AutoCloseable {
    *
    * @param most bytes of workspace
    * @param bias an address that the bias may have, or 0
-   * @param owner of the algorithm's description
    */
-  MatmulPlan(Blas blas, MatmulShape shape, Precision precision, long most, long bias, Arena owner) {
-    result = cublasLtMatmulHeuristicResult_t.allocate(owner);
+  MatmulPlan(Blas blas, MatmulShape shape, Precision precision, long most, long bias) {
+    result = cublasLtMatmulHeuristicResult_t.allocate(memory);
     try (var arena = Arena.ofConfined()) {
       operation = operation(shape, precision, bias, arena);
       // W lies in memory as [n, k] or [k, n]: to cuBLAS columns of k or of n.
@@ -78,15 +78,11 @@ final class MatmulPlan implements AutoCloseable {
     return switch (shape.activation()) {
       case IDENTITY ->
           shape.biased() ? CublasLt.CUBLASLT_EPILOGUE_BIAS() : CublasLt.CUBLASLT_EPILOGUE_DEFAULT();
-      case RELU ->
-          shape.biased()
-              ? CublasLt.CUBLASLT_EPILOGUE_RELU_BIAS()
-              : CublasLt.CUBLASLT_EPILOGUE_RELU();
       case GELU_TANH ->
           shape.biased()
               ? CublasLt.CUBLASLT_EPILOGUE_GELU_BIAS()
               : CublasLt.CUBLASLT_EPILOGUE_GELU();
-      case SILU, GELU_ERF, QUICK_GELU ->
+      case SILU, GELU_ERF, QUICK_GELU, RELU ->
           throw new IllegalArgumentException("cuBLASLt has no " + shape.activation());
     };
   }
@@ -151,7 +147,8 @@ final class MatmulPlan implements AutoCloseable {
         return false;
       }
       Blas.check("cublasLtMatmulAlgoGetHeuristic of " + shape, status);
-      return count.get(JAVA_INT, 0) > 0;
+      return count.get(JAVA_INT, 0) > 0
+          && cublasLtMatmulHeuristicResult_t.state(result) == CublasLt.CUBLAS_STATUS_SUCCESS();
     } finally {
       CublasLt.cublasLtMatmulPreferenceDestroy(preference);
     }
@@ -212,5 +209,6 @@ final class MatmulPlan implements AutoCloseable {
     if (!operation.equals(MemorySegment.NULL)) {
       CublasLt.cublasLtMatmulDescDestroy(operation);
     }
+    memory.close();
   }
 }

@@ -14,7 +14,7 @@ import dev.gatun.runtime.Activation;
  * @param dStride that of D
  * @param biased whether there is a bias
  * @param activation behind the bias
- * @param xAlignment bytes that the address of X is a multiple of, at most 256
+ * @param xAlignment bytes that the address of X is a multiple of, at most 16
  * @param cAlignment that of C
  * @param dAlignment that of D
  */
@@ -31,9 +31,12 @@ record MatmulShape(
     int xAlignment,
     int cAlignment,
     int dAlignment) {
-  /** What an address is a multiple of: a power of two, at most 256. */
-  static int alignment(long address) {
-    return (int) Math.min(256, Long.lowestOneBit(address | 256));
+  /** The largest vector that a kernel loads. */
+  static final int MOST_ALIGNMENT = 16;
+
+  /** What addresses are multiples of, given all their bits: a power of two, at most 16. */
+  static int alignment(long addresses) {
+    return (int) Long.lowestOneBit(addresses | MOST_ALIGNMENT);
   }
 
   @Override

@@ -56,6 +56,20 @@ final class MovementKernels {
     Elementwise.launch(launcher, to.shape().rows(), to.shape().cols());
   }
 
+  /** {@code to = from}, f32 rounded to bf16, rows back to back at an address. */
+  void toBrain(Tensor from, long to) {
+    int cols = from.shape().cols();
+    launcher.of(floatToBrain).tensor(from).value(to).value((long) cols);
+    Elementwise.launch(launcher, from.shape().rows(), cols);
+  }
+
+  /** {@code to = from}, bf16 rows back to back at an address widened to f32. */
+  void fromBrain(long from, Tensor to) {
+    int cols = to.shape().cols();
+    launcher.of(brainToFloat).value(from).value((long) cols).tensor(to);
+    Elementwise.launch(launcher, to.shape().rows(), cols);
+  }
+
   private Kernel copyKernel(DType from, DType to) {
     if (from == to) {
       return switch (from.bytes()) {
@@ -97,8 +111,7 @@ final class MovementKernels {
             Math.ceilDiv(positions, TILE),
             Math.min(MOST_BLOCKS, Math.ceilDiv(channels, TILE)),
             Math.min(MOST_BLOCKS, samples),
-            THREADS,
-            0);
+            THREADS);
   }
 
   /** {@code [N, H, W, C] → [N, (H/p)(W/p), p·p·C]}. */

@@ -150,7 +150,7 @@ final class NormKernels {
         .value(sums)
         .value(cols)
         .value(this.shift)
-        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << this.shift), 1, THREADS, 0);
+        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << this.shift), 1, THREADS);
     launcher
         .of(groupSlopes)
         .value(sums)
@@ -197,7 +197,7 @@ final class NormKernels {
         .value(sums)
         .value(cols)
         .value(shift)
-        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << shift), 1, THREADS, 0);
+        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << shift), 1, THREADS);
     launcher
         .of(groupMoments)
         .value(sums)

@@ -11,7 +11,7 @@ enum Precision {
   F32,
   /** Factors rounded to 11 bits, on tensor cores. */
   TF32,
-  /** Factors rounded to 8 bits, on tensor cores. */
+  /** Factors rounded to 8 bits, on tensor cores, also those of attention. */
   BF16;
 
   /** A system property. */

@@ -1,5 +1,6 @@
 package dev.gatun.runtime.cuda;
 
+import dev.gatun.bindings.loader.LibraryLoader;
 import dev.gatun.bindings.loader.MissingLibraryException;
 import dev.gatun.bindings.loader.NvidiaLibrary;
 import dev.gatun.runtime.Backend;
@@ -31,11 +32,28 @@ final class Requirements {
       if (driver.gpus().isEmpty()) {
         return "the NVIDIA driver shows no GPU: see whether CUDA_VISIBLE_DEVICES hides it";
       }
+      if (!driver.hasMemoryPools()) {
+        return "the GPU " + driver.gpus().getFirst() + " has no memory pools: compute on the CPU";
+      }
+      // Libraries of a newer CUDA than the driver's do not work with it.
+      LibraryLoader.ofSystem().prefer(driver.version() / 1000);
       LIBRARIES.forEach(CudaFunctions::require);
-      return "";
+      int newest = Math.max(newestLibrary(), Dnn.cudaVersion());
+      return newest / 1000 <= driver.version() / 1000
+          ? ""
+          : "the NVIDIA driver knows CUDA "
+              + KernelCompiler.text(driver.version())
+              + ", but the libraries that were found are of CUDA "
+              + KernelCompiler.text(newest)
+              + ": install a newer driver, or libraries of CUDA "
+              + driver.version() / 1000;
     } catch (MissingLibraryException | CudaException e) {
       return e.getMessage();
     }
+  }
+
+  private static int newestLibrary() {
+    return Math.max(KernelCompiler.ofSystem(), Blas.cudaVersion());
   }
 
   /**

@@ -82,7 +82,7 @@ final class ResamplingKernels {
         .value(sums)
         .value(cols)
         .value(shift)
-        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << shift), 1, THREADS, 0);
+        .launch((long) samples * chunks, Math.ceilDiv(cols, 1 << shift), 1, THREADS);
     launcher.of(meanOfSums).value(sums).value(chunks).value(positions).tensor(out);
     Elementwise.launch(launcher, samples, cols);
   }

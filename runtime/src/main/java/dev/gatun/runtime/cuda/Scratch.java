@@ -10,6 +10,9 @@ import java.lang.foreign.MemorySegment;
 final class Scratch implements AutoCloseable {
   private static final long FIRST = 1 << 20;
 
+  /** Up to here each piece is twice the one before, so that few are made. */
+  private static final long LARGE = 64 << 20;
+
   private final Session session;
   private final Arena arena = Arena.ofShared();
   private MemorySegment memory = MemorySegment.NULL;
@@ -21,7 +24,7 @@ final class Scratch implements AutoCloseable {
   /** The address of so many bytes, aligned to 256, valid until the next call. */
   long address(long bytes) {
     if (memory.byteSize() < bytes) {
-      long size = Math.max(Math.max(FIRST, bytes), 2 * memory.byteSize());
+      long size = Math.max(Math.max(FIRST, bytes), Math.min(LARGE, 2 * memory.byteSize()));
       memory = session.allocate(size, arena);
     }
     return memory.address();

@@ -7,6 +7,8 @@ import dev.gatun.bindings.cuda.Cuda;
 import dev.gatun.bindings.loader.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -18,6 +20,7 @@ import java.util.concurrent.atomic.AtomicInteger;
  * <p>Source: NVIDIA, "CUDA Driver API", Stream Ordered Memory Allocator.
  */
 final class Session implements AutoCloseable {
+  private static final long MOST_WORKSPACE = 512 << 20;
   private static final long KEEP_ALL = -1L; // as an unsigned number: never give memory back
 
   private final Gpu gpu;
@@ -25,6 +28,7 @@ final class Session implements AutoCloseable {
   private final Stream stream;
   private final MemorySegment pool;
   private final AtomicInteger users = new AtomicInteger(1);
+  private final List<Long> postponed = new ArrayList<>();
   private boolean closed;
 
   Session(Gpu gpu) {
@@ -35,7 +39,7 @@ final class Session implements AutoCloseable {
       context.enter();
       made = new Stream();
       pool = pool(gpu.index());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       if (made != null) {
         made.close();
       }
@@ -56,6 +60,11 @@ final class Session implements AutoCloseable {
           Cuda.cuMemPoolSetAttribute(pool, Cuda.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD(), threshold));
       return pool;
     }
+  }
+
+  /** How much memory an operator may need while it runs, if there is another way to compute it. */
+  long mostWorkspace() {
+    return Math.min(MOST_WORKSPACE, gpu.bytes() / 16);
   }
 
   Gpu gpu() {
@@ -144,7 +153,26 @@ final class Session implements AutoCloseable {
     }
   }
 
+  /**
+   * Captures work.
+   *
+   * @throws UnrecordableException if the work needs the host or more memory
+   * @throws CudaException if the driver cannot record it
+   */
+  Graph capture(Runnable work) {
+    try {
+      return stream.capture(work);
+    } finally {
+      postponed.forEach(this::free);
+      postponed.clear();
+    }
+  }
+
   private void free(long address) {
+    if (stream.isCapturing()) {
+      postponed.add(address); // or it would become a part of the record
+      return;
+    }
     // Tried also where the context cannot be made current: it may be all the same.
     Driver.closing(context::enter);
     Driver.warn("cuMemFreeAsync", Cuda.cuMemFreeAsync(address, stream.handle()));

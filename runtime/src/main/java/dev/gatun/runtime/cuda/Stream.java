@@ -8,7 +8,8 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The queue of a backend: what is put into it runs in order, later. While it is captured, nothing
- * runs, and a {@link Graph} comes of it.
+ * runs, and a {@link Graph} comes of it; in the relaxed mode, because a virtual thread may end in
+ * another thread of the system than it began in, and what a capture forbids is refused here.
  */
 final class Stream implements AutoCloseable {
   private final MemorySegment handle;
@@ -47,28 +48,25 @@ final class Stream implements AutoCloseable {
   Graph capture(Runnable work) {
     Driver.check(
         "cuStreamBeginCapture",
-        Cuda.cuStreamBeginCapture_v2(handle, Cuda.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL()));
+        Cuda.cuStreamBeginCapture_v2(handle, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()));
     capturing = true;
-    RuntimeException failure = null;
-    try {
-      work.run();
-    } catch (RuntimeException e) {
-      failure = e;
-    }
-    capturing = false;
-    // Ended in any case: a stream that stays in capture is of no use any more.
+    boolean done = false;
     try (var arena = Arena.ofConfined()) {
       var pointer = arena.allocate(ADDRESS);
-      int status = Cuda.cuStreamEndCapture(handle, pointer);
-      var graph = pointer.get(ADDRESS, 0);
-      if (failure != null) {
-        if (!graph.equals(MemorySegment.NULL)) {
-          Driver.warn("cuGraphDestroy", Cuda.cuGraphDestroy(graph));
+      int status;
+      try {
+        work.run();
+        done = true;
+      } finally {
+        // Ended in any case: a stream that stays in capture is of no use any more.
+        capturing = false;
+        status = Cuda.cuStreamEndCapture(handle, pointer);
+        if (!done && !pointer.get(ADDRESS, 0).equals(MemorySegment.NULL)) {
+          Driver.warn("cuGraphDestroy", Cuda.cuGraphDestroy(pointer.get(ADDRESS, 0)));
         }
-        throw failure;
       }
       Driver.check("cuStreamEndCapture", status);
-      return new Graph(graph);
+      return new Graph(pointer.get(ADDRESS, 0));
     }
   }
 
