@@ -20,7 +20,7 @@ class CudaGenerateTest {
   private static final int MOST_LEVELS = 1;
 
   @ParameterizedTest
-  @CsvSource({"dit-fruit, 20", "adm-digits, 20", "diffit-digits, 20", "uvit-digits, 10"})
+  @CsvSource({"dit-fruit, 10", "adm-digits, 10", "diffit-digits, 10", "uvit-digits, 6"})
   void thePicturesAreThoseOfTheCpu(String name, int steps) throws Exception {
     byte[] expected;
     byte[] found;

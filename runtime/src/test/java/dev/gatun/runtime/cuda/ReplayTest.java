@@ -3,6 +3,7 @@ package dev.gatun.runtime.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.gatun.runtime.Activation;
@@ -29,6 +30,9 @@ class ReplayTest {
 
   private SoftwareDevice software;
   private Backend backend;
+
+  /** One that recorded work closes. */
+  private Tensor spare;
 
   @BeforeEach
   void open() {
@@ -145,6 +149,47 @@ class ReplayTest {
     assertTrue(software.live() > 0);
     replay.close();
     x.close();
+  }
+
+  /** What is freed while work is recorded would be freed at every replay. */
+  @Test
+  void memoryThatIsFreedMeanwhileIsNoPartOfTheRecord() {
+    try (var x = device(1, 2, 3);
+        var replay =
+            (GraphReplay)
+                backend.replay(
+                    () -> {
+                      backend.add(x, x, x);
+                      spare.close();
+                    })) {
+      for (int i = 0; i < 4; i++) {
+        spare = device(4, 5, 6);
+        replay.run();
+        spare.close();
+      }
+      assertTrue(replay.isRecorded());
+      assertArrayEquals(new float[] {16, 32, 48}, host(x));
+    }
+  }
+
+  /** Work that fails while it is recorded is run as it is from then on. */
+  @Test
+  void aStreamSurvivesAnError() {
+    int[] runs = {0};
+    try (var x = device(1, 2, 3);
+        var replay =
+            backend.replay(
+                () -> {
+                  backend.add(x, x, x);
+                  if (runs[0]++ == 1) {
+                    throw new AssertionError("in the middle");
+                  }
+                })) {
+      replay.run();
+      assertThrows(AssertionError.class, replay::run);
+      replay.run();
+      assertArrayEquals(new float[] {4, 8, 12}, host(x));
+    }
   }
 
   /** As at the end of a denoising loop whose shapes were seen once. */
