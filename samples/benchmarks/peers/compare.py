@@ -6,6 +6,7 @@
     samples/benchmarks/peers/compare.py --threads 1 --rounds 9 linear
     samples/benchmarks/peers/compare.py network       # one evaluation of each network
     samples/benchmarks/peers/compare.py --peers eager DiT-XL/2
+    samples/benchmarks/peers/compare.py --dtype bf16 linear   # both sides in bf16
 
 Every side computes for a while without a pause and reports the median call of its last two thirds;
 the table has the median of the rounds, and the lowest and highest. A ratio below 1 says that Gatun
@@ -34,6 +35,7 @@ SHAPES = {
 
 # Those of networks.py, which cannot be imported without PyTorch.
 NETWORKS = ["DiT-S/2", "DiT-B/2", "DiT-XL/2", "U-ViT-L/2", "ADM-64", "kl-f8"]
+BF16_TOLERANCE = 5e-2
 SHOWN = 64  # elements of a result, as in OperatorServer
 
 
@@ -152,9 +154,10 @@ def median_call(call, seconds):
 class Gatun:
     name = "Gatun"
 
-    def __init__(self, threads):
+    def __init__(self, threads, dtype):
         gatun = pathlib.Path(__file__).resolve().parents[3] / "gatun"
-        self.process = subprocess.Popen([str(gatun), "operators", str(threads)], text=True,
+        backend = "bf16" if dtype == "bf16" else "cpu"
+        self.process = subprocess.Popen([str(gatun), "operators", str(threads), backend], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.version = self.answer()
 
@@ -196,6 +199,23 @@ class Eager(Peer):
         module, arguments = work.module()
         self.call = lambda: module(*arguments)
         return shown(work, self.call())
+
+
+class EagerBf16(Eager):
+    """The whole module in bf16, activations included."""
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self.name = "PyTorch bf16"
+
+    def prepare(self, work):
+        import copy
+        import torch
+        module, arguments = work.module()
+        module = copy.deepcopy(module).bfloat16()
+        arguments = [a.bfloat16() if a.is_floating_point() else a for a in arguments]
+        self.call = lambda: module(*arguments)
+        return shown(work, self.call().float())
 
 
 class Compiled(Eager):
@@ -243,9 +263,10 @@ class OnnxRuntime(Peer):
         return shown(work, torch.from_numpy(self.call()[0]))
 
 
-def open_peers(names, threads):
+def open_peers(names, threads, dtype):
     peers = []
-    for name, kind in (("eager", Eager), ("compile", Compiled), ("onnx", OnnxRuntime)):
+    kinds = (("eager", Eager), ("compile", Compiled), ("onnx", OnnxRuntime))
+    for name, kind in kinds if dtype == "f32" else (("eager", EagerBf16),):
         if name in names:
             try:
                 peers.append(kind(threads))
@@ -259,7 +280,8 @@ def open_peers(names, threads):
 def check(peer, work, expected, found):
     scale = max(abs(x) for x in expected)
     worst = max(abs(x - y) for x, y in zip(expected, found))
-    if not worst <= work.tolerance * scale:
+    tolerance = max(work.tolerance, BF16_TOLERANCE if "bf16" in peer.name else 0)
+    if not worst <= tolerance * scale:
         sys.exit(f"compare: {peer.name} computes another {work.name}: off by {worst:.3g} of {scale:.3g}")
 
 
@@ -281,14 +303,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side in each round")
     parser.add_argument("--peers", default="eager,compile,onnx")
+    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     options = parser.parse_args()
     unknown = set(options.names) - set(SHAPES) - set(NETWORKS) - {"network"}
     if unknown:
         parser.error(f"no operator or network is called {', '.join(sorted(unknown))}; there are "
                      + ", ".join([*SHAPES, "network", *NETWORKS]))
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
-    gatun = Gatun(options.threads)
-    peers = open_peers(options.peers.split(","), options.threads)
+    gatun = Gatun(options.threads, options.dtype)
+    peers = open_peers(options.peers.split(","), options.threads, options.dtype)
     print(f"Gatun: {gatun.version}")
     for peer in peers:
         print(f"{peer.name}: {peer.version}")

@@ -18,5 +18,6 @@ module dev.gatun.runtime {
   provides dev.gatun.runtime.BackendProvider with
       dev.gatun.runtime.reference.ReferenceProvider,
       dev.gatun.runtime.cpu.CpuProvider,
+      dev.gatun.runtime.cpu.BrainProvider,
       dev.gatun.runtime.cuda.CudaProvider;
 }

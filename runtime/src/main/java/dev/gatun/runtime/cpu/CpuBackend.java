@@ -39,7 +39,13 @@ final class CpuBackend implements Backend {
   private final Copying copying;
   private final OperatorEvent event = new OperatorEvent();
 
-  CpuBackend(int threads) {
+  /** Computes linear layers in bf16; null for f32. */
+  private final BrainGemm brain;
+
+  /**
+   * @param bf16 whether linear layers round their factors to bf16, on matrix tiles
+   */
+  CpuBackend(int threads, boolean bf16) {
     team = new ThreadTeam(threads);
     scratch = new Scratch[threads];
     for (int i = 0; i < threads; i++) {
@@ -57,12 +63,13 @@ final class CpuBackend implements Backend {
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
     copying = new Copying(team);
+    brain = bf16 ? new BrainGemm(team, scratch) : null;
     WarmUp.start();
   }
 
   @Override
   public String name() {
-    return "cpu";
+    return brain == null ? "cpu" : "bf16";
   }
 
   @Override
@@ -77,7 +84,8 @@ final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return "Vector API, "
+    return (brain == null ? "" : "bf16 linear layers on AMX tiles, ")
+        + "Vector API, "
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "
         + MicroKernel.ROWS
@@ -96,7 +104,7 @@ final class CpuBackend implements Backend {
   @Override
   public Weight pack(Tensor matrix) {
     OperatorChecks.pack(matrix);
-    return new PackedWeight(matrix);
+    return brain == null ? new PackedWeight(matrix) : new BrainWeight(matrix);
   }
 
   @Override
@@ -232,10 +240,16 @@ final class CpuBackend implements Backend {
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
     OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
-    var packed = Checks.packed("linear", weight, PackedWeight.class, name());
-    WarmUp.await();
-    event.begin();
-    gemm.linear(x, packed, epilogue, gate, residual, out);
+    if (brain != null) {
+      var packed = Checks.packed("linear", weight, BrainWeight.class, name());
+      event.begin();
+      brain.linear(x, packed, epilogue, gate, residual, out);
+    } else {
+      var packed = Checks.packed("linear", weight, PackedWeight.class, name());
+      WarmUp.await();
+      event.begin();
+      gemm.linear(x, packed, epilogue, gate, residual, out);
+    }
     record("linear", out);
   }
 
@@ -315,11 +329,17 @@ final class CpuBackend implements Backend {
   @Override
   public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
     GradientChecks.linear(device(), dy, weight, dx);
-    var packed = Checks.packed("linearGradient", weight, PackedWeight.class, name());
-    WarmUp.await();
-    event.begin();
-    var transposed = packed.transposed("linearGradient");
-    gemm.linear(dy, transposed, Epilogue.NONE, null, null, dx);
+    if (brain != null) {
+      var packed = Checks.packed("linearGradient", weight, BrainWeight.class, name());
+      event.begin();
+      brain.gradient(dy, packed, dx);
+    } else {
+      var packed = Checks.packed("linearGradient", weight, PackedWeight.class, name());
+      WarmUp.await();
+      event.begin();
+      var transposed = packed.transposed("linearGradient");
+      gemm.linear(dy, transposed, Epilogue.NONE, null, null, dx);
+    }
     record("linearGradient", dx);
   }
 
@@ -391,5 +411,8 @@ final class CpuBackend implements Backend {
   @Override
   public void close() {
     team.close();
+    if (brain != null) {
+      brain.close();
+    }
   }
 }

@@ -49,6 +49,6 @@ public final class CpuProvider implements BackendProvider {
 
   @Override
   public Backend open(Device device, int threads) {
-    return new CpuBackend(threads);
+    return new CpuBackend(threads, false);
   }
 }

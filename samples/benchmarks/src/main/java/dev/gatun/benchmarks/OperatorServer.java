@@ -40,15 +40,15 @@ public final class OperatorServer implements AutoCloseable {
   private Runnable operator = () -> {};
   private int operands;
 
-  private OperatorServer(int threads) {
-    backend = Backend.open(Device.CPU, "cpu", threads);
+  private OperatorServer(String name, int threads) {
+    backend = Backend.open(Device.CPU, name, threads);
   }
 
-  /** Serves until the input ends; the argument is the number of threads. */
+  /** Serves until the input ends; the arguments are the number of threads and the backend. */
   public static void main(String[] args) throws IOException {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 2;
     var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    try (var server = new OperatorServer(threads)) {
+    try (var server = new OperatorServer(args.length > 1 ? args[1] : "cpu", threads)) {
       System.out.println(server.backend.description());
       server.serve(in);
     }

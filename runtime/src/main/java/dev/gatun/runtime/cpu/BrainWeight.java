@@ -1,0 +1,130 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.Weight;
+import dev.gatun.runtime.reference.HostMovement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * The matrix of a linear layer in bf16, as matrix tiles multiply by it: panels of {@link #WIDTH}
+ * output features, blocks of {@link #DEPTH} input features, in each two tiles of 16 features. A row
+ * of a tile holds two consecutive inputs for each of its features, {@code
+ * [panels][blocks][2][16][16][2]}; what is beyond the matrix is zero.
+ */
+final class BrainWeight implements Weight {
+  /** Output features of a panel. */
+  static final int WIDTH = 32;
+
+  /** Input features of a block. */
+  static final int DEPTH = 32;
+
+  /** Bytes of the two tiles of a block. */
+  static final int BLOCK_BYTES = WIDTH * DEPTH * Short.BYTES;
+
+  private static final int TILE = 16;
+  private static final ValueLayout.OfInt PAIR =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private final int out;
+  private final int in;
+  private final Tensor panels;
+
+  /** Made when a gradient is first asked for. */
+  private BrainWeight transposed;
+
+  /** Re-lays {@code matrix [out, in]}, rounded to nearest even. */
+  BrainWeight(Tensor matrix) {
+    out = matrix.dim(0);
+    in = matrix.dim(1);
+    panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks(in), WIDTH * DEPTH));
+    // Rows of whole pairs, one at a time.
+    int pairs = Math.ceilDiv(in, 2);
+    try (var row = Tensor.allocate(DType.BF16, Shape.of(1, 2 * pairs))) {
+      for (int n = 0; n < out && in > 0; n++) {
+        HostMovement.copy(matrix.slice(n, n + 1), row.columns(0, in));
+        scatter(row.segment(), n, pairs);
+      }
+    }
+  }
+
+  private void scatter(MemorySegment row, int n, int pairs) {
+    var target = panels.segment();
+    long panel = (long) (n / WIDTH) * blocks(in) * BLOCK_BYTES;
+    long tile = panel + (long) (n % WIDTH / TILE) * BLOCK_BYTES / 2 + n % TILE * 4L;
+    for (int p = 0; p < pairs; p++) {
+      long at = tile + (long) (p / TILE) * BLOCK_BYTES + p % TILE * 64L;
+      target.set(PAIR, at, row.get(PAIR, p * 4L));
+    }
+  }
+
+  static int panelCount(int out) {
+    return Math.ceilDiv(out, WIDTH);
+  }
+
+  static int blocks(int in) {
+    return Math.max(1, Math.ceilDiv(in, DEPTH)); // a sum of nothing is one of zeros
+  }
+
+  @Override
+  public int out() {
+    return out;
+  }
+
+  @Override
+  public int in() {
+    return in;
+  }
+
+  /**
+   * Where the panels begin.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  long address(String operator) {
+    if (!panels.isAlive()) {
+      throw new IllegalStateException(operator + ": weight [" + out + ", " + in + "] is closed");
+    }
+    return panels.address();
+  }
+
+  /**
+   * The weight of the gradient, {@code [in, out]}; kept from now on.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  BrainWeight transposed(String operator) {
+    address(operator);
+    if (transposed == null) {
+      try (var matrix = Tensor.allocate(DType.BF16, Shape.of(in, out))) {
+        for (int n = 0; n < out; n++) {
+          for (int k = 0; k < in; k++) {
+            long from = element(n, k);
+            MemorySegment.copy(
+                panels.segment(), from, matrix.segment(), ((long) k * out + n) * 2, 2);
+          }
+        }
+        transposed = new BrainWeight(matrix);
+      }
+    }
+    return transposed;
+  }
+
+  /** Byte offset of an element of the matrix. */
+  private long element(int n, int k) {
+    long block = (long) (n / WIDTH) * blocks(in) + k / DEPTH;
+    long pair = (n % WIDTH / TILE * TILE + k % DEPTH / 2) * TILE + n % TILE;
+    return block * BLOCK_BYTES + pair * 4 + k % 2 * 2;
+  }
+
+  @Override
+  public void close() {
+    panels.close();
+    if (transposed != null) {
+      transposed.close();
+    }
+  }
+}
