@@ -213,6 +213,9 @@ class EagerBf16(Eager):
         import torch
         module, arguments = work.module()
         module = copy.deepcopy(module).bfloat16()
+        for parameter in module.parameters():
+            if parameter.dim() == 2:  # the layout that is best for f32 is not for bf16
+                parameter.data = parameter.data.contiguous()
         arguments = [a.bfloat16() if a.is_floating_point() else a for a in arguments]
         self.call = lambda: module(*arguments)
         return shown(work, self.call().float())

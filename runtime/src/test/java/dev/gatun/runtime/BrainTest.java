@@ -79,6 +79,18 @@ class BrainTest {
     }
   }
 
+  /** More inputs than a piece, more rows than a chunk, more panels than a group; and no inputs. */
+  @Test
+  void severalPieces() {
+    try (var oracle = TestBackends.reference();
+        var backend = open(2)) {
+      compare(oracle, backend, 33, 1601, 40);
+      compare(oracle, backend, 290, 1550, 33);
+      compare(oracle, backend, 35, 1537, 1100);
+      compare(oracle, backend, 5, 0, 40);
+    }
+  }
+
   @Test
   void whatFollows() {
     try (var oracle = TestBackends.reference();

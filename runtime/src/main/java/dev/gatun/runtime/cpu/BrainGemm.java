@@ -13,9 +13,10 @@ import java.lang.foreign.ValueLayout;
  * activation(x·Wᵀ + bias)}, factors rounded to bf16, sums in f32.
  *
  * <p>The rows of x are rounded once, by all threads. Then each thread takes panels of the weight; a
- * chunk of rows that stays in the second-level cache passes under each of them, while the panel
- * after it is fetched. The sums begin with the bias. Where nothing else follows and a block is
- * whole, its tiles are stored where they belong; else {@link TileEpilogue} does it.
+ * chunk of rows and a piece of their inputs that stay in the second-level cache pass under each of
+ * them, while the panel after it is fetched. The sums begin with the bias. Where nothing else
+ * follows and a block is whole, its tiles are stored where they belong; else {@link TileEpilogue}
+ * does it.
  *
  * <p>An element is one chain over k, the same for any number of rows and threads.
  */
@@ -25,14 +26,20 @@ final class BrainGemm implements AutoCloseable {
 
   private static final int WIDTH = BrainWeight.WIDTH;
 
-  /** Bytes of x in a chunk: half of a usual second-level cache. */
-  private static final long CHUNK_BYTES = 1 << 20;
+  /**
+   * Rows of a chunk: with the inputs of a piece they stay in the second-level cache, and one call
+   * of the code, which keeps a collector waiting, takes some 20 µs.
+   */
+  private static final int CHUNK = 256;
 
-  /** Blocks of k and of rows in one call of the code, which keeps a collector waiting: 50 µs. */
-  private static final int MOST_BLOCKS = 512;
+  /** Blocks of inputs in a piece. */
+  private static final int PIECE = 48;
 
-  /** More rows do not make a weight pass better. */
-  private static final int MOST_ROWS = 256;
+  /** Panels whose sums are kept while the pieces go by. */
+  private static final int GROUP = 16;
+
+  /** Bytes of a row of x in a block. */
+  private static final int ROW_BYTES = BrainWeight.DEPTH * Short.BYTES;
 
   /** Between rows of rounded x, lest those of a tile fall on the same lines of the cache. */
   private static final int PADDING = 64;
@@ -59,7 +66,6 @@ final class BrainGemm implements AutoCloseable {
   private int in;
   private int blocks;
   private long rowBytes;
-  private int chunk;
   private boolean plain;
 
   BrainGemm(ThreadTeam team, Scratch[] scratch) {
@@ -69,7 +75,7 @@ final class BrainGemm implements AutoCloseable {
     sums = new Tensor[team.size()];
     for (int i = 0; i < slots.length; i++) {
       slots[i] = Tensor.allocate(DType.I64, Shape.of(BrainTiles.SLOTS));
-      sums[i] = Tensor.allocate(DType.F32, Shape.of(MOST_ROWS, WIDTH));
+      sums[i] = Tensor.allocate(DType.F32, Shape.of(GROUP * CHUNK, WIDTH));
     }
   }
 
@@ -96,7 +102,6 @@ final class BrainGemm implements AutoCloseable {
     in = w.in();
     blocks = BrainWeight.blocks(in);
     rowBytes = (long) blocks * BrainWeight.DEPTH * Short.BYTES + PADDING;
-    chunk = chunk(blocks, rowBytes);
     plain = gate == null && residual == null && e.activation() == Activation.IDENTITY;
     epilogue.set(e.activation(), gate, residual, out, columns);
     setBias(e.bias());
@@ -107,12 +112,6 @@ final class BrainGemm implements AutoCloseable {
     }
     team.run(rounding);
     team.run(multiplying);
-  }
-
-  /** Rows of a chunk, whole blocks. */
-  private static int chunk(int blocks, long rowBytes) {
-    long fitting = Math.min(CHUNK_BYTES / rowBytes / ROWS, MOST_BLOCKS / blocks);
-    return Math.clamp(fitting, 1, MOST_ROWS / ROWS) * ROWS;
   }
 
   private void setBias(Tensor from) {
@@ -160,47 +159,71 @@ final class BrainGemm implements AutoCloseable {
     int from = byPanels ? 0 : ThreadTeam.begin(rowBlocks, worker, workers) * ROWS;
     int to = byPanels ? rows : ThreadTeam.begin(rowBlocks, worker + 1, workers) * ROWS;
     to = Math.min(to, rows);
-    float[] c = scratch[worker].floats(1, MOST_ROWS * WIDTH);
-    float[] t = scratch[worker].floats(2, MOST_ROWS * WIDTH);
-    for (int row = from; row < to; row += chunk) {
-      int count = Math.min(chunk, to - row);
-      for (int p = firstPanel; p < lastPanel; p++) {
-        multiply(worker, row, count, p, c, t);
+    for (int row = from; row < to; row += CHUNK) {
+      int count = Math.min(CHUNK, to - row);
+      for (int panel = firstPanel; panel < lastPanel; panel += GROUP) {
+        int end = Math.min(lastPanel, panel + GROUP);
+        for (int piece = 0; piece < blocks; piece += PIECE) {
+          for (int p = panel; p < end; p++) {
+            multiply(worker, row, count, p, p - panel, piece);
+          }
+        }
       }
     }
   }
 
-  /** A chunk of rows by a panel. */
-  private void multiply(int worker, int row, int count, int panel, float[] c, float[] t) {
+  /**
+   * A chunk of rows by a piece of a panel; the last piece is stored.
+   *
+   * @param place of the panel's sums among those of its group
+   */
+  private void multiply(int worker, int row, int count, int panel, int place, int piece) {
     int column = panel * WIDTH;
     int direct = plain && column + WIDTH <= columns ? count / ROWS : 0;
     if (direct > 0) {
       long to = out.address() + ((long) row * out.rowStride() + column) * Float.BYTES;
-      call(worker, row, panel, to, (long) out.rowStride() * Float.BYTES, direct);
+      call(worker, row, panel, piece, to, (long) out.rowStride() * Float.BYTES, direct);
     }
     int rest = count - direct * ROWS;
     if (rest > 0) {
       int first = row + direct * ROWS;
-      var sum = sums[worker];
-      call(worker, first, panel, sum.address(), WIDTH * Float.BYTES, Math.ceilDiv(rest, ROWS));
-      MemorySegment.copy(sum.segment(), Tensor.FLOAT, 0, c, 0, rest * WIDTH);
-      epilogue.activate(c, 0, rest, t);
-      epilogue.store(c, 0, WIDTH, rest, first, column);
+      long at = (long) place * CHUNK * WIDTH * Float.BYTES;
+      long to = sums[worker].address() + at;
+      call(worker, first, panel, piece, to, WIDTH * Float.BYTES, Math.ceilDiv(rest, ROWS));
+      if (piece + PIECE >= blocks) {
+        store(worker, at, first, rest, column);
+      }
     }
   }
 
-  private void call(int worker, int row, int panel, long to, long stride, int rowBlocks) {
+  private void store(int worker, long at, int row, int count, int column) {
+    float[] c = scratch[worker].floats(1, ROWS * WIDTH);
+    float[] t = scratch[worker].floats(2, ROWS * WIDTH);
+    for (int r = 0; r < count; r += ROWS) {
+      int height = Math.min(ROWS, count - r);
+      long from = at + (long) r * WIDTH * Float.BYTES;
+      MemorySegment.copy(sums[worker].segment(), Tensor.FLOAT, from, c, 0, height * WIDTH);
+      epilogue.activate(c, 0, height, t);
+      epilogue.store(c, 0, WIDTH, height, row + r, column);
+    }
+  }
+
+  private void call(
+      int worker, int row, int panel, int piece, long to, long stride, int rowBlocks) {
     long panelBytes = (long) blocks * BrainWeight.BLOCK_BYTES;
+    long b = weight + panel * panelBytes + (long) piece * BrainWeight.BLOCK_BYTES;
+    boolean first = piece == 0;
     var slot = slots[worker].segment();
-    slot.setAtIndex(SLOT, 0, rounded.address() + row * rowBytes);
+    slot.setAtIndex(SLOT, 0, rounded.address() + row * rowBytes + (long) piece * ROW_BYTES);
     slot.setAtIndex(SLOT, 1, rowBytes);
-    slot.setAtIndex(SLOT, 2, weight + panel * panelBytes);
-    slot.setAtIndex(SLOT, 3, bias.address() + (long) panel * WIDTH * Float.BYTES);
-    slot.setAtIndex(SLOT, 4, to);
-    slot.setAtIndex(SLOT, 5, stride);
-    slot.setAtIndex(SLOT, 6, blocks);
-    slot.setAtIndex(SLOT, 7, rowBlocks);
-    slot.setAtIndex(SLOT, 8, weight + (panel + 1) * panelBytes);
+    slot.setAtIndex(SLOT, 2, b);
+    slot.setAtIndex(SLOT, 3, first ? bias.address() + (long) panel * WIDTH * Float.BYTES : to);
+    slot.setAtIndex(SLOT, 4, first ? 0 : stride);
+    slot.setAtIndex(SLOT, 5, to);
+    slot.setAtIndex(SLOT, 6, stride);
+    slot.setAtIndex(SLOT, 7, Math.min(PIECE, blocks - piece));
+    slot.setAtIndex(SLOT, 8, rowBlocks);
+    slot.setAtIndex(SLOT, 9, b + panelBytes);
     tiles.multiply(slot.address());
   }
 

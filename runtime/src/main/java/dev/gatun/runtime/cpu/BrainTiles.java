@@ -43,7 +43,7 @@ final class BrainTiles {
   private static final int VECTOR_BITS = 512;
 
   /** Most arguments of a function. */
-  static final int SLOTS = 9;
+  static final int SLOTS = 10;
 
   private static final int TILE_ROWS = 16;
   private static final int TILE_BYTES = 1024;
@@ -97,10 +97,11 @@ final class BrainTiles {
   }
 
   /**
-   * {@code C = bias + A·B} for a panel and some blocks of 32 rows.
+   * {@code C = start + A·B} for a panel and some blocks of 32 rows.
    *
-   * @param arguments A, bytes from a row of it to the next; B; 32 numbers of bias; C, bytes from a
-   *     row of it to the next; blocks of k; blocks of rows; what will be wanted next
+   * @param arguments A, bytes from a row of it to the next; B; start, bytes from a row of it to the
+   *     next, 0 for a bias; C, bytes from a row of it to the next; blocks of k; blocks of rows;
+   *     what will be wanted next
    */
   void multiply(long arguments) {
     try {
@@ -134,18 +135,22 @@ final class BrainTiles {
       a.push(register);
     }
     a.ldtilecfg(Address.of(configuration));
-    // R8 A, R9 its stride, R10 B, R11 bias, RSI C, RCX its stride, R12 steps, R13 rows, R14 next
-    var arguments = new Gp[] {R8, R9, R10, R11, RSI, RCX, R12, R13, R14};
+    // R8 A, R9 its stride, R10 B, R11 start, RBP its stride, RSI C, RCX its stride, R12 steps,
+    // R13 rows, R14 next
+    var arguments = new Gp[] {R8, R9, R10, R11, RBP, RSI, RCX, R12, R13, R14};
     for (int i = 0; i < arguments.length; i++) {
       a.mov(arguments[i], Address.of(RDI, i * Long.BYTES));
     }
     a.mov(RBX, ROW_BYTES);
-    a.xor(RBP, RBP);
     a.bind(rows);
-    // The sums begin with the bias: a stride of zero repeats it in every row.
-    for (int i = 0; i < 4; i++) {
-      a.tileloadd(tmm(i), Address.at(R11, RBP, 1, i % 2 * ROW_BYTES));
-    }
+    // A stride of zero repeats a bias in every row.
+    a.mov(RDX, RBP);
+    a.shl(RDX, 4);
+    a.add(RDX, R11);
+    a.tileloadd(tmm(0), Address.at(R11, RBP, 1));
+    a.tileloadd(tmm(1), Address.at(R11, RBP, 1, ROW_BYTES));
+    a.tileloadd(tmm(2), Address.at(RDX, RBP, 1));
+    a.tileloadd(tmm(3), Address.at(RDX, RBP, 1, ROW_BYTES));
     a.mov(RAX, R8); // the upper 16 rows of A
     a.mov(RDX, R9);
     a.shl(RDX, 4);
@@ -178,6 +183,7 @@ final class BrainTiles {
     a.tilestored(Address.at(RDX, RCX, 1), tmm(2));
     a.tilestored(Address.at(RDX, RCX, 1, ROW_BYTES), tmm(3));
     advance(a, R8, R9);
+    advance(a, R11, RBP);
     advance(a, RSI, RCX);
     a.dec(R13);
     a.j(Condition.NOT_EQUAL, rows);
