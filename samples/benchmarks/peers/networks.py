@@ -19,7 +19,7 @@ def timestep_embedding(t, width):
     half = width // 2
     frequencies = torch.exp(-math.log(10000) / half * torch.arange(half, dtype=torch.float32))
     angles = t[:, None] * frequencies
-    return torch.cat((angles.cos(), angles.sin()), dim=1)
+    return torch.cat((angles.cos(), angles.sin()), dim=1).to(t.dtype)
 
 
 class Attention(nn.Module):
