@@ -54,7 +54,7 @@ public interface Backend extends AutoCloseable {
   /**
    * Opens a backend by name.
    *
-   * @param name {@code reference}, {@code cpu} or {@code cuda}; null for the best
+   * @param name {@code cpu}, {@code bf16}, {@code reference} or {@code cuda}; null for the best
    * @param threads how many threads compute; 0 for as many as the machine has processors
    * @throws IllegalArgumentException if the device has no backend of that name
    * @throws UnsupportedOperationException if it does not work on this machine; the message says why

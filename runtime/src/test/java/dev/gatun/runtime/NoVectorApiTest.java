@@ -47,7 +47,7 @@ class NoVectorApiTest {
 
   @Test
   void theCpuBackendSaysWhatIsMissing() {
-    assertEquals(List.of("cpu", "reference"), Backend.names(Device.Kind.CPU));
+    assertEquals(List.of("cpu", "bf16", "reference"), Backend.names(Device.Kind.CPU));
     var reason = Backend.unavailable(Device.Kind.CPU, "cpu");
     assertTrue(reason.contains(CURE), reason);
     var thrown =
