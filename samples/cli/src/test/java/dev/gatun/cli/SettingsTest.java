@@ -190,11 +190,11 @@ class SettingsTest {
       delimiter = '|',
       textBlock =
           """
-          generate | --class --prompt --prompts --count --seed --rng --steps --respacing --sampler --eta --churn --order --spacing --levels --guidance --guidance-channels --[no-]clip --threshold --size --vae --text-encoder --classifier --upsampler --low-res --preset --config --device --backend --threads --batch --out --json --help
-          forward  | --weights --config --preset --in --out --device --backend --threads --help
+          generate | --class --prompt --prompts --count --seed --rng --steps --respacing --sampler --eta --churn --order --spacing --levels --guidance --guidance-channels --[no-]clip --threshold --size --vae --text-encoder --classifier --upsampler --low-res --preset --config --device --dtype --backend --threads --batch --out --json --help
+          forward  | --weights --config --preset --in --out --device --dtype --backend --threads --help
           info     | --config --preset --json --help
           convert  | --dtype --config --preset --help
-          bench    | --batch --device --backend --threads --steps --json --help
+          bench    | --batch --device --dtype --backend --threads --steps --json --help
           devices  | --help
           """)
   void helpTellsEveryOption(String command, String options) {
