@@ -203,7 +203,8 @@ class SettingsTest {
     var told = new ArrayList<String>();
     run.out()
         .lines()
-        .filter(line -> line.matches(" +(-h, )?--\\S.*"))
+        // not those of the synopsis, which stand further right
+        .filter(line -> line.matches(" {2,6}(-h, )?--\\S.*"))
         .map(line -> line.strip().replaceFirst("^-h, ", "").split("[ =]")[0])
         .forEach(told::add);
     assertEquals(List.of(options.split(" ")), told, run.out());
