@@ -27,6 +27,7 @@ import java.lang.foreign.ValueLayout;
  */
 final class CudaBackend implements Backend {
   private final Device device;
+  private final Precision precision = Precision.ofSystem();
   private final Session session;
   private final CudaOperators operators;
 
@@ -38,7 +39,7 @@ final class CudaBackend implements Backend {
     this.device = device;
     session = new Session(gpu);
     try {
-      operators = new CudaOperators(session, Precision.ofSystem());
+      operators = new CudaOperators(session, precision);
     } catch (RuntimeException | Error e) {
       session.close();
       throw e;
@@ -65,7 +66,7 @@ final class CudaBackend implements Backend {
   public String description() {
     return session.gpu()
         + ", products in "
-        + Precision.ofSystem()
+        + precision
         + ", cuBLASLt "
         + Blas.version()
         + ", cuDNN "
