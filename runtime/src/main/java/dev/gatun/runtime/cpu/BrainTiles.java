@@ -16,35 +16,30 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDI;
 import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Tile.tmm;
-import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.gatun.bindings.code.CodeRefusedException;
-import dev.gatun.bindings.code.ExecutableMemory;
 import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
 import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
-import dev.gatun.runtime.cpu.asm.Mask;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.invoke.MethodHandle;
-import java.util.Objects;
 
 /**
- * The machine code of {@link BrainGemm}, assembled once in a process. A function takes the address
- * of its arguments, numbers of 64 bits one after the other.
+ * The product on matrix tiles that everything in bf16 is made of, in machine code: {@code C = start
+ * + Σ A·B} for a panel of 32 columns and some blocks of 32 rows.
+ *
+ * <p>A block's rows of A may be taken several times, each time from another place and with the next
+ * part of B: the taps of a convolution. A matrix product has one tap.
  *
  * <p>Source: Intel, "64 and IA-32 Architectures Optimization Reference Manual", chapter 20, for the
  * use of tiles.
  */
 final class BrainTiles {
+  /** Rows of a block: those of two tiles. */
+  static final int ROWS = 32;
+
   private static final int VECTOR_BITS = 512;
-
-  /** Most arguments of a function. */
-  static final int SLOTS = 10;
-
   private static final int TILE_ROWS = 16;
   private static final int TILE_BYTES = 1024;
   private static final int ROW_BYTES = 64;
@@ -52,20 +47,55 @@ final class BrainTiles {
   /** Lines of the next panel that are fetched in a step of k: all of it in eight blocks of rows. */
   private static final int FETCHED = 4;
 
-  private static final Gp[] KEPT = {RBX, RBP, R12, R13, R14, R15};
+  /** The same for a single block of rows, which has a whole step of B to fetch in a step. */
+  private static final int STREAMED = 2 * TILE_BYTES / ROW_BYTES;
 
-  /** Made when it is first needed, and kept: its handles are constants. */
-  private static final class Code {
-    private static final MethodHandle MULTIPLY = handle(multiplication());
-    private static final MethodHandle ROUND = handle(rounding());
+  /** How far ahead a single block of rows fetches B, in bytes. */
+  private static final int AHEAD = 16 << 10;
 
-    private static MethodHandle handle(byte[] code) {
-      // Never closed: a few hundred bytes for as long as the JVM runs.
-      return ExecutableMemory.of(code).handle(0, FunctionDescriptor.ofVoid(JAVA_LONG), true);
-    }
-  }
+  // The arguments, in their order.
+
+  /** Rows of A in bf16. */
+  static final int A = 0;
+
+  /** Bytes from a row of A to the next. */
+  static final int A_STRIDE = 1;
+
+  /** Tiles of B, {@code [taps][steps][2]}. */
+  static final int B = 2;
+
+  /** What the sums begin with; moves on. */
+  static final int START = 3;
+
+  /** Bytes from a row of that to the next; 0 for a bias. */
+  static final int START_STRIDE = 4;
+
+  static final int C = 5;
+
+  /** Bytes from a row of C to the next. */
+  static final int C_STRIDE = 6;
+
+  /** Blocks of 32 inputs in a tap. */
+  static final int STEPS = 7;
+
+  /** Blocks of 32 rows; counts down to 0. */
+  static final int BLOCKS = 8;
+
+  /** What will be wanted next. */
+  static final int NEXT = 9;
+
+  static final int TAPS = 10;
+
+  /** Address of the distances of the taps from A in bytes, 64 bits each. */
+  static final int OFFSETS = 11;
 
   private BrainTiles() {}
+
+  /** Assembled when it is first needed. */
+  private static final class Code {
+    private static final Assembled MULTIPLY = Assembled.of(multiplication(FETCHED));
+    private static final Assembled STREAM = Assembled.of(multiplication(STREAMED));
+  }
 
   /** Why tiles cannot be used here, with the cure; empty if they can. */
   static String unavailable() {
@@ -86,111 +116,83 @@ final class BrainTiles {
   }
 
   /**
-   * Assembles the code.
+   * {@code C = start + Σ A·B}.
    *
-   * @throws dev.gatun.bindings.code.CodeRefusedException if this system does not let it run
+   * @param next where the panel stands that will be wanted next
    */
-  static BrainTiles open() {
-    var tiles = new BrainTiles();
-    Objects.requireNonNull(Code.MULTIPLY);
-    return tiles;
-  }
-
-  /**
-   * {@code C = start + A·B} for a panel and some blocks of 32 rows.
-   *
-   * @param arguments A, bytes from a row of it to the next; B; start, bytes from a row of it to the
-   *     next, 0 for a bias; C, bytes from a row of it to the next; blocks of k; blocks of rows;
-   *     what will be wanted next
-   */
-  void multiply(long arguments) {
-    try {
-      Code.MULTIPLY.invokeExact(arguments);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
+  static void multiply(Arguments arguments, long b, long next, int blocks) {
+    arguments.set(B, b).set(BLOCKS, blocks);
+    if (blocks == 1) {
+      Code.STREAM.call(arguments.set(NEXT, b + AHEAD));
+    } else {
+      Code.MULTIPLY.call(arguments.set(NEXT, next));
     }
   }
 
-  /**
-   * Rounds rows of f32 to bf16, the last block of a row filled up with zeros.
-   *
-   * @param arguments rows of f32, bytes from one to the next; rows of bf16, bytes from one to the
-   *     next; how many; whole blocks of 32 numbers before the last; masks of the first and the
-   *     second 16 numbers of the last
-   */
-  void round(long arguments) {
-    try {
-      Code.ROUND.invokeExact(arguments);
-    } catch (Throwable e) {
-      throw new AssertionError(e);
-    }
+  private static Address argument(int index) {
+    return Address.of(RDI, index * Long.BYTES);
   }
 
-  private static byte[] multiplication() {
+  private static byte[] multiplication(int fetched) {
     var a = new Assembler();
     var configuration = a.label();
-    var rows = a.label();
+    var blocks = a.label();
+    var taps = a.label();
     var steps = a.label();
-    for (var register : KEPT) {
+    for (var register : Assembled.KEPT) {
       a.push(register);
     }
     a.ldtilecfg(Address.of(configuration));
-    // R8 A, R9 its stride, R10 B, R11 start, RBP its stride, RSI C, RCX its stride, R12 steps,
-    // R13 rows, R14 next
-    var arguments = new Gp[] {R8, R9, R10, R11, RBP, RSI, RCX, R12, R13, R14};
-    for (int i = 0; i < arguments.length; i++) {
-      a.mov(arguments[i], Address.of(RDI, i * Long.BYTES));
-    }
+    a.mov(R8, argument(A));
+    a.mov(R9, argument(A_STRIDE));
+    a.mov(RSI, argument(C));
+    a.mov(RCX, argument(C_STRIDE));
+    a.mov(R12, argument(STEPS));
+    a.mov(R14, argument(NEXT));
     a.mov(RBX, ROW_BYTES);
-    a.bind(rows);
-    // A stride of zero repeats a bias in every row.
-    a.mov(RDX, RBP);
-    a.shl(RDX, 4);
-    a.add(RDX, R11);
-    a.tileloadd(tmm(0), Address.at(R11, RBP, 1));
-    a.tileloadd(tmm(1), Address.at(R11, RBP, 1, ROW_BYTES));
-    a.tileloadd(tmm(2), Address.at(RDX, RBP, 1));
-    a.tileloadd(tmm(3), Address.at(RDX, RBP, 1, ROW_BYTES));
-    a.mov(RAX, R8); // the upper 16 rows of A
-    a.mov(RDX, R9);
-    a.shl(RDX, 4);
-    a.add(RDX, R8); // the lower ones
-    a.mov(RDI, R10);
+    a.bind(blocks);
+    // The sums: a stride of zero repeats a bias in every row.
+    a.mov(RAX, argument(START));
+    a.mov(RDX, argument(START_STRIDE));
+    lower(a, R10, RAX, RDX);
+    a.tileloadd(tmm(0), Address.at(RAX, RDX, 1));
+    a.tileloadd(tmm(1), Address.at(RAX, RDX, 1, ROW_BYTES));
+    a.tileloadd(tmm(2), Address.at(R10, RDX, 1));
+    a.tileloadd(tmm(3), Address.at(R10, RDX, 1, ROW_BYTES));
+    lower(a, RAX, R10, RDX);
+    a.mov(argument(START), RAX);
+    a.mov(R10, argument(B));
+    a.mov(R11, argument(OFFSETS));
+    a.mov(R13, argument(TAPS));
+    a.mov(RBP, RSI);
+    a.bind(taps);
+    a.mov(RAX, R8);
+    a.add(RAX, Address.of(R11)); // the upper 16 rows
+    lower(a, RDX, RAX, R9);
+    a.add(R11, Long.BYTES);
     a.mov(R15, R12);
     a.bind(steps);
-    a.tileloadd(tmm(4), Address.at(RAX, R9, 1));
-    a.tileloadd(tmm(6), Address.at(RDI, RBX, 1));
-    a.tileloadd(tmm(7), Address.at(RDI, RBX, 1, TILE_BYTES));
-    a.tdpbf16ps(tmm(0), tmm(4), tmm(6));
-    a.tileloadd(tmm(5), Address.at(RDX, R9, 1));
-    a.tdpbf16ps(tmm(1), tmm(4), tmm(7));
-    a.tdpbf16ps(tmm(2), tmm(5), tmm(6));
-    a.tdpbf16ps(tmm(3), tmm(5), tmm(7));
-    for (int i = 0; i < FETCHED; i++) {
-      a.prefetcht1(Address.of(R14, i * ROW_BYTES));
-    }
-    a.add(R14, FETCHED * ROW_BYTES);
-    a.add(RAX, ROW_BYTES);
-    a.add(RDX, ROW_BYTES);
-    a.add(RDI, 2 * TILE_BYTES);
+    step(a, fetched);
     a.dec(R15);
     a.j(Condition.NOT_EQUAL, steps);
-    a.mov(RDX, RCX);
-    a.shl(RDX, 4);
-    a.add(RDX, RSI);
+    a.dec(R13);
+    a.j(Condition.NOT_EQUAL, taps);
+    lower(a, RDX, RSI, RCX);
     a.tilestored(Address.at(RSI, RCX, 1), tmm(0));
     a.tilestored(Address.at(RSI, RCX, 1, ROW_BYTES), tmm(1));
     a.tilestored(Address.at(RDX, RCX, 1), tmm(2));
     a.tilestored(Address.at(RDX, RCX, 1, ROW_BYTES), tmm(3));
-    advance(a, R8, R9);
-    advance(a, R11, RBP);
-    advance(a, RSI, RCX);
-    a.dec(R13);
-    a.j(Condition.NOT_EQUAL, rows);
+    lower(a, RSI, RDX, RCX);
+    lower(a, RAX, R8, R9);
+    lower(a, R8, RAX, R9);
+    a.mov(RAX, argument(BLOCKS));
+    a.dec(RAX);
+    a.mov(argument(BLOCKS), RAX);
+    a.j(Condition.NOT_EQUAL, blocks);
     // Tiles in use would burden every switch to another thread.
     a.tilerelease();
-    for (int i = KEPT.length - 1; i >= 0; i--) {
-      a.pop(KEPT[i]);
+    for (int i = Assembled.KEPT.length - 1; i >= 0; i--) {
+      a.pop(Assembled.KEPT[i]);
     }
     a.ret();
     a.align(ROW_BYTES);
@@ -199,11 +201,34 @@ final class BrainTiles {
     return a.code();
   }
 
-  /** A pointer by two tiles of rows. */
-  private static void advance(Assembler a, Gp pointer, Gp stride) {
-    a.mov(RAX, stride);
-    a.shl(RAX, 5);
-    a.add(pointer, RAX);
+  /** 32 inputs: two tiles of A by two of B. */
+  private static void step(Assembler a, int fetched) {
+    a.tileloadd(tmm(4), Address.at(RAX, R9, 1));
+    a.tileloadd(tmm(6), Address.at(R10, RBX, 1));
+    a.tileloadd(tmm(7), Address.at(R10, RBX, 1, TILE_BYTES));
+    a.tdpbf16ps(tmm(0), tmm(4), tmm(6));
+    a.tileloadd(tmm(5), Address.at(RDX, R9, 1));
+    a.tdpbf16ps(tmm(1), tmm(4), tmm(7));
+    a.tdpbf16ps(tmm(2), tmm(5), tmm(6));
+    a.tdpbf16ps(tmm(3), tmm(5), tmm(7));
+    for (int i = 0; i < fetched; i++) {
+      a.prefetcht1(Address.of(R14, i * ROW_BYTES));
+    }
+    a.add(R14, fetched * ROW_BYTES);
+    // A row of C: without that, the stores at the end would wait for its lines.
+    a.prefetchw(Address.of(RBP));
+    a.prefetchw(Address.of(RBP, ROW_BYTES));
+    a.add(RBP, RCX);
+    a.add(RAX, ROW_BYTES);
+    a.add(RDX, ROW_BYTES);
+    a.add(R10, 2 * TILE_BYTES);
+  }
+
+  /** {@code to = from + 16·stride}: the next tile of rows. */
+  private static void lower(Assembler a, Gp to, Gp from, Gp stride) {
+    a.mov(to, stride);
+    a.shl(to, 4);
+    a.add(to, from);
   }
 
   /** Eight tiles of 16 rows of 64 bytes: 64 bytes, as words. */
@@ -215,46 +240,5 @@ final class BrainTiles {
       words[12 + t / 4] |= TILE_ROWS << 8 * (t % 4);
     }
     return words;
-  }
-
-  private static byte[] rounding() {
-    var a = new Assembler();
-    var rows = a.label();
-    var blocks = a.label();
-    var last = a.label();
-    // R8 from, R9 its stride, R10 to, R11 its stride, RSI rows, RCX whole blocks, masks
-    var arguments = new Gp[] {R8, R9, R10, R11, RSI, RCX, RAX, RDX};
-    for (int i = 0; i < arguments.length; i++) {
-      a.mov(arguments[i], Address.of(RDI, i * Long.BYTES));
-    }
-    a.kmovw(Mask.K1, RAX);
-    a.kmovw(Mask.K2, RDX);
-    a.bind(rows);
-    a.mov(RAX, R8);
-    a.mov(RDX, R10);
-    a.mov(RDI, RCX);
-    a.test(RDI, RDI);
-    a.j(Condition.EQUAL, last);
-    a.bind(blocks);
-    a.vmovups(zmm(0), Address.of(RAX));
-    a.vmovups(zmm(1), Address.of(RAX, ROW_BYTES));
-    a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0)); // the second operand becomes the upper half
-    a.vmovups(Address.of(RDX), zmm(0));
-    a.add(RAX, 2 * ROW_BYTES);
-    a.add(RDX, ROW_BYTES);
-    a.dec(RDI);
-    a.j(Condition.NOT_EQUAL, blocks);
-    a.bind(last);
-    a.vmovups(zmm(0).zeroing(Mask.K1), Address.of(RAX));
-    a.vmovups(zmm(1).zeroing(Mask.K2), Address.of(RAX, ROW_BYTES));
-    a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
-    a.vmovups(Address.of(RDX), zmm(0));
-    a.add(R8, R9);
-    a.add(R10, R11);
-    a.dec(RSI);
-    a.j(Condition.NOT_EQUAL, rows);
-    a.vzeroupper();
-    a.ret();
-    return a.code();
   }
 }

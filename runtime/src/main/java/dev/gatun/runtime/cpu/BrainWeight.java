@@ -6,8 +6,6 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * The matrix of a linear layer in bf16, as matrix tiles multiply by it: panels of {@link #WIDTH}
@@ -26,8 +24,6 @@ final class BrainWeight implements Weight {
   static final int BLOCK_BYTES = WIDTH * DEPTH * Short.BYTES;
 
   private static final int TILE = 16;
-  private static final ValueLayout.OfInt PAIR =
-      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private final int out;
   private final int in;
@@ -40,24 +36,19 @@ final class BrainWeight implements Weight {
   BrainWeight(Tensor matrix) {
     out = matrix.dim(0);
     in = matrix.dim(1);
-    panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks(in), WIDTH * DEPTH));
-    // Rows of whole pairs, one at a time.
-    int pairs = Math.ceilDiv(in, 2);
-    try (var row = Tensor.allocate(DType.BF16, Shape.of(1, 2 * pairs))) {
-      for (int n = 0; n < out && in > 0; n++) {
-        HostMovement.copy(matrix.slice(n, n + 1), row.columns(0, in));
-        scatter(row.segment(), n, pairs);
+    int blocks = blocks(in);
+    panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks, WIDTH * DEPTH));
+    // The rows of a panel, whose blocks are filled up with zeros.
+    try (var rows = Tensor.allocate(DType.BF16, Shape.of(WIDTH, blocks * DEPTH));
+        var arguments = new Arguments()) {
+      long stride = (long) blocks * DEPTH * Short.BYTES;
+      for (int n = 0; n < out && in > 0; n += WIDTH) {
+        int count = Math.min(WIDTH, out - n);
+        HostMovement.copy(matrix.slice(n, n + count), rows.slice(0, count).columns(0, in));
+        rows.segment().asSlice(count * stride).fill((byte) 0);
+        long to = panels.address() + n / WIDTH * blocks * (long) BLOCK_BYTES;
+        BrainRows.transpose(arguments, rows.address(), stride, to, blocks);
       }
-    }
-  }
-
-  private void scatter(MemorySegment row, int n, int pairs) {
-    var target = panels.segment();
-    long panel = (long) (n / WIDTH) * blocks(in) * BLOCK_BYTES;
-    long tile = panel + (long) (n % WIDTH / TILE) * BLOCK_BYTES / 2 + n % TILE * 4L;
-    for (int p = 0; p < pairs; p++) {
-      long at = tile + (long) (p / TILE) * BLOCK_BYTES + p % TILE * 64L;
-      target.set(PAIR, at, row.get(PAIR, p * 4L));
     }
   }
 

@@ -39,8 +39,8 @@ final class CpuBackend implements Backend {
   private final Copying copying;
   private final OperatorEvent event = new OperatorEvent();
 
-  /** Computes linear layers in bf16; null for f32. */
-  private final BrainGemm brain;
+  /** Computes products in bf16; null for f32. */
+  private final BrainOperators brain;
 
   /**
    * @param bf16 whether linear layers round their factors to bf16, on matrix tiles
@@ -63,7 +63,7 @@ final class CpuBackend implements Backend {
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
     copying = new Copying(team);
-    brain = bf16 ? new BrainGemm(team, scratch) : null;
+    brain = bf16 ? new BrainOperators(team) : null;
     WarmUp.start();
   }
 

@@ -20,6 +20,7 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPORD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSLLD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSRLD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPXORD;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VRCP14PS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VRNDSCALEPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VSCALEFPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VSUBPS;
@@ -143,6 +144,14 @@ abstract sealed class ArithmeticInstructions extends MoveInstructions permits As
     switch (source) {
       case Zmm register -> vectors.emit(VRNDSCALEPS, destination, null, register, choice);
       case Address memory -> vectors.emit(VRNDSCALEPS, destination, null, memory, choice);
+    }
+  }
+
+  /** 1 / source with a relative error below 2^-14. */
+  public void vrcp14ps(Zmm destination, ZmmOrMemory source) {
+    switch (source) {
+      case Zmm register -> vectors.emit(VRCP14PS, destination, null, register);
+      case Address memory -> vectors.emit(VRCP14PS, destination, null, memory);
     }
   }
 

@@ -58,6 +58,7 @@ enum VectorOpcode {
   VFNMADD231PS(1, 2, 0xBC, 0, FULL, true),
   VSCALEFPS(1, 2, 0x2C, 0, FULL, false),
   VRNDSCALEPS(1, 3, 0x08, 0, FULL, false),
+  VRCP14PS(1, 2, 0x4C, 0, FULL, false),
 
   // conversions and bf16
   VCVTPS2DQ(1, 1, 0x5B, 0, FULL, true),

@@ -1,0 +1,173 @@
+package dev.gatun.runtime.cpu;
+
+import static dev.gatun.runtime.cpu.asm.Gp.R10;
+import static dev.gatun.runtime.cpu.asm.Gp.R11;
+import static dev.gatun.runtime.cpu.asm.Gp.R8;
+import static dev.gatun.runtime.cpu.asm.Gp.R9;
+import static dev.gatun.runtime.cpu.asm.Gp.RAX;
+import static dev.gatun.runtime.cpu.asm.Gp.RCX;
+import static dev.gatun.runtime.cpu.asm.Gp.RDI;
+import static dev.gatun.runtime.cpu.asm.Gp.RDX;
+import static dev.gatun.runtime.cpu.asm.Gp.RSI;
+import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
+
+import dev.gatun.bindings.code.ExecutableMemory;
+import dev.gatun.runtime.Activation;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.cpu.asm.Address;
+import dev.gatun.runtime.cpu.asm.Assembler;
+import dev.gatun.runtime.cpu.asm.Condition;
+import dev.gatun.runtime.cpu.asm.Mask;
+
+/**
+ * What happens to the sums of a product on tiles: {@code out = residual + gate ⊙ activation(sums)},
+ * in machine code that is assembled for each combination of what there is.
+ */
+final class BrainEpilogue {
+  private static final int WIDTH = BrainWeight.WIDTH;
+  private static final int LANES = 16;
+  private static final int LINE = 64;
+  private static final int ACTIVATIONS = Activation.values().length;
+
+  /** Assembled when it is first needed: {@code [activation][gate?][residual?]}. */
+  private static final class Code {
+    private static final Assembled[] STORE = all();
+
+    private static Assembled[] all() {
+      var a = new Assembler();
+      var constants = new ActivationCode(a);
+      int[] offsets = new int[ACTIVATIONS * 4];
+      for (int i = 0; i < offsets.length; i++) {
+        a.align(LINE);
+        offsets[i] = a.size();
+        emit(a, constants, Activation.values()[i / 4], (i & 2) != 0, (i & 1) != 0);
+      }
+      constants.place();
+      var memory = ExecutableMemory.of(a.code());
+      var functions = new Assembled[offsets.length];
+      for (int i = 0; i < offsets.length; i++) {
+        functions[i] = Assembled.at(memory, offsets[i]);
+      }
+      return functions;
+    }
+  }
+
+  private Assembled code;
+  private long gate;
+  private long gateStride;
+  private int rowsPerGate;
+  private long residual;
+  private long residualStride;
+  private int residualRows;
+  private long out;
+  private long outStride;
+  private int columns;
+  private boolean plain;
+
+  void set(Activation activation, Tensor gate, Tensor residual, Tensor out) {
+    int variant = activation.ordinal() * 4 + (gate == null ? 0 : 2) + (residual == null ? 0 : 1);
+    code = Code.STORE[variant];
+    plain = activation == Activation.IDENTITY && gate == null && residual == null;
+    int rows = Math.toIntExact(out.shape().rows());
+    rowsPerGate = Math.max(1, rows);
+    residualRows = Math.max(1, rows);
+    if (gate != null) {
+      this.gate = gate.address();
+      gateStride = bytes(gate);
+      rowsPerGate = rows / Math.max(1, Math.toIntExact(gate.shape().rows()));
+    }
+    if (residual != null) {
+      this.residual = residual.address();
+      residualStride = bytes(residual);
+      residualRows = Math.toIntExact(residual.shape().rows());
+    }
+    this.out = out.address();
+    outStride = bytes(out);
+    columns = out.shape().cols();
+  }
+
+  private static long bytes(Tensor tensor) {
+    return (long) tensor.rowStride() * Float.BYTES;
+  }
+
+  /** Whether the sums are the result, so that they can as well be made where it belongs. */
+  boolean isPlain(int column) {
+    return plain && column + WIDTH <= columns;
+  }
+
+  /** Where an element of the result belongs. */
+  long place(int row, int column) {
+    return out + row * outStride + (long) column * Float.BYTES;
+  }
+
+  /** Bytes from a row of the result to the next. */
+  long stride() {
+    return outStride;
+  }
+
+  /**
+   * Stores sums of {@link BrainWeight#WIDTH} columns, or as many of them as the result has.
+   *
+   * @param sums address of the first row
+   * @param stride bytes from a row to the next
+   */
+  void store(Arguments a, long sums, long stride, int row, int count, int column) {
+    long mask = (1L << Math.min(WIDTH, columns - column)) - 1;
+    long right = (long) column * Float.BYTES;
+    for (int r = 0, end; r < count; r = end) {
+      int sample = (row + r) / rowsPerGate;
+      int first = (row + r) % residualRows;
+      end = Math.min(count, (sample + 1) * rowsPerGate - row);
+      end = Math.min(end, r + residualRows - first);
+      a.set(0, sums + r * stride).set(1, stride);
+      a.set(2, place(row + r, column)).set(3, outStride).set(4, end - r);
+      a.set(5, mask & 0xFFFF).set(6, mask >>> LANES);
+      a.set(7, gate + sample * gateStride + right);
+      a.set(8, residual + first * residualStride + right).set(9, residualStride);
+      code.call(a);
+    }
+  }
+
+  private static void emit(
+      Assembler a, ActivationCode constants, Activation activation, boolean gated, boolean added) {
+    var rows = a.label();
+    // R8 sums, R10 result, RSI rows, RDX residual, each with its stride behind it
+    a.mov(RAX, Address.of(RDI, 5 * Long.BYTES));
+    a.kmovw(Mask.K1, RAX);
+    a.mov(RAX, Address.of(RDI, 6 * Long.BYTES));
+    a.kmovw(Mask.K2, RAX);
+    a.mov(R8, Address.of(RDI));
+    a.mov(R9, Address.of(RDI, Long.BYTES));
+    a.mov(R10, Address.of(RDI, 2 * Long.BYTES));
+    a.mov(R11, Address.of(RDI, 3 * Long.BYTES));
+    a.mov(RSI, Address.of(RDI, 4 * Long.BYTES));
+    a.mov(RAX, Address.of(RDI, 7 * Long.BYTES));
+    a.mov(RDX, Address.of(RDI, 8 * Long.BYTES));
+    a.mov(RCX, Address.of(RDI, 9 * Long.BYTES));
+    if (gated) {
+      a.vmovups(zmm(30).zeroing(Mask.K1), Address.of(RAX));
+      a.vmovups(zmm(31).zeroing(Mask.K2), Address.of(RAX, LINE));
+    }
+    a.bind(rows);
+    a.vmovups(zmm(0), Address.of(R8));
+    a.vmovups(zmm(1), Address.of(R8, LINE));
+    constants.activate(activation, zmm(0), zmm(1));
+    if (gated) {
+      a.vmulps(zmm(0), zmm(0), zmm(30));
+      a.vmulps(zmm(1), zmm(1), zmm(31));
+    }
+    if (added) {
+      a.vaddps(zmm(0).zeroing(Mask.K1), zmm(0), Address.of(RDX));
+      a.vaddps(zmm(1).zeroing(Mask.K2), zmm(1), Address.of(RDX, LINE));
+      a.add(RDX, RCX);
+    }
+    a.vmovups(Address.of(R10).merging(Mask.K1), zmm(0));
+    a.vmovups(Address.of(R10, LINE).merging(Mask.K2), zmm(1));
+    a.add(R8, R9);
+    a.add(R10, R11);
+    a.dec(RSI);
+    a.j(Condition.NOT_EQUAL, rows);
+    a.vzeroupper();
+    a.ret();
+  }
+}
