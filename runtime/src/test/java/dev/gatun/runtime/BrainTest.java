@@ -22,16 +22,21 @@ class BrainTest {
 
   @BeforeEach
   void available() {
+    assumeAvailable();
+  }
+
+  /** Says so where bf16 cannot be tested. */
+  static void assumeAvailable() {
     var reason = Backend.unavailable(Device.Kind.CPU, "bf16");
     assumeTrue(reason.isEmpty(), "bf16 was not tested: " + reason);
   }
 
-  private static Backend open(int threads) {
+  static Backend open(int threads) {
     return Backend.open(Device.CPU, "bf16", threads);
   }
 
   /** The same numbers rounded to bf16. */
-  private static Tensor rounded(TestTensors tensors, Backend oracle, Tensor x) {
+  static Tensor rounded(TestTensors tensors, Backend oracle, Tensor x) {
     var brain = tensors.allocate(DType.BF16, x.shape().dims());
     var back = tensors.allocate(DType.F32, x.shape().dims());
     oracle.copy(x, brain);

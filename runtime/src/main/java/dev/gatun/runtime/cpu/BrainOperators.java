@@ -1,5 +1,6 @@
 package dev.gatun.runtime.cpu;
 
+import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 
@@ -7,6 +8,7 @@ import dev.gatun.runtime.Tensor;
 final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainGemm gemm;
+  private final BrainAttention attention;
 
   BrainOperators(ThreadTeam team) {
     scratch = new BrainScratch[team.size()];
@@ -14,6 +16,7 @@ final class BrainOperators implements AutoCloseable {
       scratch[i] = new BrainScratch();
     }
     gemm = new BrainGemm(team, scratch);
+    attention = new BrainAttention(team, scratch);
   }
 
   void linear(Tensor x, BrainWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
@@ -22,6 +25,10 @@ final class BrainOperators implements AutoCloseable {
 
   void gradient(Tensor dy, BrainWeight w, Tensor dx) {
     gemm.gradient(dy, w, dx);
+  }
+
+  void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    attention.attention(q, k, v, spec, out);
   }
 
   @Override

@@ -13,8 +13,14 @@ final class BrainScratch implements AutoCloseable {
   private final Arguments product =
       new Arguments().set(BrainTiles.TAPS, 1).set(BrainTiles.OFFSETS, noOffset.address());
   private final Arguments convolution = new Arguments();
+  private final Tensor zeros = Tensor.allocate(DType.F32, Shape.of(BrainWeight.WIDTH));
   private final NativeBuffer sums = new NativeBuffer();
   private final NativeBuffer staging = new NativeBuffer();
+  private final NativeBuffer queries = new NativeBuffer();
+  private final NativeBuffer keys = new NativeBuffer();
+  private final NativeBuffer values = new NativeBuffer();
+  private final NativeBuffer scores = new NativeBuffer();
+  private final NativeBuffer inverses = new NativeBuffer();
   private float[] floats = new float[0];
 
   /** For any function. */
@@ -40,6 +46,35 @@ final class BrainScratch implements AutoCloseable {
     return staging;
   }
 
+  /** A row of zeros, for sums that begin with nothing. */
+  long zeros() {
+    return zeros.address();
+  }
+
+  /** Rounded queries. */
+  NativeBuffer queries() {
+    return queries;
+  }
+
+  /** Keys as the right operand of a product. */
+  NativeBuffer keys() {
+    return keys;
+  }
+
+  /** Values as the right operand of a product. */
+  NativeBuffer values() {
+    return values;
+  }
+
+  NativeBuffer scores() {
+    return scores;
+  }
+
+  /** 1 / sum of each row of weights. */
+  NativeBuffer inverses() {
+    return inverses;
+  }
+
   float[] floats(int count) {
     if (floats.length < count) {
       floats = new float[count];
@@ -50,10 +85,13 @@ final class BrainScratch implements AutoCloseable {
   @Override
   public void close() {
     noOffset.close();
-    arguments.close();
-    product.close();
-    convolution.close();
-    sums.close();
-    staging.close();
+    zeros.close();
+    for (var each : new Arguments[] {arguments, product, convolution}) {
+      each.close();
+    }
+    var buffers = new NativeBuffer[] {sums, staging, queries, keys, values, scores, inverses};
+    for (var buffer : buffers) {
+      buffer.close();
+    }
   }
 }

@@ -258,7 +258,11 @@ final class CpuBackend implements Backend {
     OperatorChecks.attention(device(), q, k, v, spec, out);
     WarmUp.await();
     event.begin();
-    attention.attention(q, k, v, spec, out);
+    if (brain != null && BrainAttention.takes(q, k, spec)) {
+      brain.attention(q, k, v, spec, out);
+    } else {
+      attention.attention(q, k, v, spec, out);
+    }
     record("attention", out);
   }
 

@@ -1,0 +1,228 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Tensor;
+
+/**
+ * Attention on matrix tiles: {@code out = softmax(q·kᵀ·scale)·v} for each head, with q, k, v and
+ * the weights of the softmax rounded to bf16, sums and the softmax itself in f32.
+ *
+ * <p>For a head, k and v are laid out as the right operands of the two products. Then some rows of
+ * queries at a time have all of their scores made, turned into weights in place, and multiplied by
+ * v. A row's scores are complete before its softmax begins, so nothing has to be corrected later;
+ * the L×L matrix never exists.
+ *
+ * <p>A query's result does not depend on its neighbours, so batch and threads change no bit.
+ */
+final class BrainAttention implements ThreadTeam.Work {
+  private static final int ROWS = BrainTiles.ROWS;
+  private static final int KEYS = BrainWeight.WIDTH;
+  private static final int LINE = 64;
+
+  /** Most floats of scores that are held, if it is not a single block of queries. */
+  private static final int SCORES = 1 << 15;
+
+  private final ThreadTeam team;
+  private final BrainScratch[] scratch;
+
+  // The call that is running.
+  private Tensor q;
+  private Tensor k;
+  private Tensor v;
+  private Tensor out;
+  private int samples;
+  private int heads;
+  private int size;
+  private int queries;
+  private int keys;
+  private float factor;
+  private boolean causal;
+
+  // Blocks of 32: channels of a head, keys; and blocks of queries that go together.
+  private int channelBlocks;
+  private int keyBlocks;
+  private int together;
+
+  BrainAttention(ThreadTeam team, BrainScratch[] scratch) {
+    this.team = team;
+    this.scratch = scratch;
+  }
+
+  /** Whether this is an attention of the kind that is computed here. */
+  static boolean takes(Tensor q, Tensor k, AttentionSpec spec) {
+    return spec.windows() == null && k.dim(1) > 0 && q.dim(2) > 0;
+  }
+
+  void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    this.q = q;
+    this.k = k;
+    this.v = v;
+    this.out = out;
+    samples = q.dim(0);
+    heads = spec.heads();
+    size = q.dim(2) / heads;
+    queries = q.dim(1);
+    keys = k.dim(1);
+    factor = spec.scale() * Exponential.LOG2_E;
+    causal = spec.causal();
+    channelBlocks = Math.ceilDiv(size, BrainWeight.DEPTH);
+    keyBlocks = Math.ceilDiv(keys, KEYS);
+    int fitting = Math.max(1, SCORES / (keyBlocks * KEYS * ROWS));
+    together = Math.min(fitting, Math.ceilDiv(queries, ROWS));
+    team.run(this);
+  }
+
+  @Override
+  public void run(int worker, int workers) {
+    int step = together * ROWS;
+    int perHead = Math.ceilDiv(queries, step);
+    int units = Math.multiplyExact(Math.multiplyExact(samples, heads), perHead);
+    int end = ThreadTeam.begin(units, worker + 1, workers);
+    int packed = -1;
+    for (int unit = ThreadTeam.begin(units, worker, workers); unit < end; unit++) {
+      int pair = unit / perHead;
+      if (pair != packed) {
+        packKeys(scratch[worker], pair / heads, pair % heads);
+        packValues(scratch[worker], pair / heads, pair % heads);
+        packed = pair;
+      }
+      int query = unit % perHead * step;
+      int count = Math.min(step, queries - query);
+      attend(scratch[worker], pair / heads, pair % heads, query, count);
+    }
+  }
+
+  /** Bytes of a token's channels of one head, rounded. */
+  private long rowBytes() {
+    return BrainGemm.rowBytes(channelBlocks);
+  }
+
+  /** Bytes of a block of keys as the right operand of a product. */
+  private long keyPanelBytes() {
+    return (long) channelBlocks * BrainWeight.BLOCK_BYTES;
+  }
+
+  /** Bytes of 32 channels of all keys as the right operand of a product. */
+  private long valuePanelBytes() {
+    return (long) keyBlocks * BrainWeight.BLOCK_BYTES;
+  }
+
+  private long scoreBytes() {
+    return (long) keyBlocks * KEYS * Float.BYTES;
+  }
+
+  private long resultBytes() {
+    return (long) channelBlocks * LINE * 2;
+  }
+
+  private void packKeys(BrainScratch buffers, int sample, int head) {
+    long rows = roundKeys(buffers, k, sample, head);
+    long to = buffers.keys().atLeast(keyBlocks * keyPanelBytes());
+    for (int block = 0; block < keyBlocks; block++) {
+      long from = rows + (long) block * KEYS * rowBytes();
+      BrainRows.transpose(
+          buffers.arguments(), from, rowBytes(), to + block * keyPanelBytes(), channelBlocks);
+    }
+  }
+
+  private void packValues(BrainScratch buffers, int sample, int head) {
+    long rows = roundKeys(buffers, v, sample, head);
+    long to = buffers.values().atLeast(channelBlocks * valuePanelBytes());
+    for (int block = 0; block < channelBlocks; block++) {
+      long from = rows + (long) block * LINE;
+      BrainRows.pair(
+          buffers.arguments(), from, rowBytes(), to + block * valuePanelBytes(), keyBlocks);
+    }
+  }
+
+  /** The channels of one head of all keys, in whole blocks. */
+  private long roundKeys(BrainScratch buffers, Tensor of, int sample, int head) {
+    long bytes = (long) keyBlocks * KEYS * rowBytes();
+    long to = buffers.staging().atLeast(bytes);
+    round(buffers, of, (long) sample * keys, head, keys, to);
+    long used = keys * rowBytes();
+    buffers.staging().segment().asSlice(used, bytes - used).fill((byte) 0);
+    return to;
+  }
+
+  private void round(BrainScratch buffers, Tensor of, long row, int head, int count, long to) {
+    long stride = (long) of.rowStride() * Float.BYTES;
+    long from = of.address() + row * stride + (long) head * size * Float.BYTES;
+    BrainRows.round(buffers.arguments(), from, stride, to, rowBytes(), count, size);
+  }
+
+  /** Some queries of one head. */
+  private void attend(BrainScratch buffers, int sample, int head, int query, int count) {
+    int blocks = Math.ceilDiv(count, ROWS);
+    int rows = blocks * ROWS;
+    long rounded = buffers.queries().atLeast(rows * rowBytes());
+    round(buffers, q, (long) sample * queries + query, head, count, rounded);
+    long scores = buffers.scores().atLeast(rows * scoreBytes());
+    long inverses = buffers.inverses().atLeast(rows * (long) Float.BYTES);
+    // A causal mask hides whole blocks of keys from all of these queries.
+    int visible = causal ? Math.min(keys, query + count) : keys;
+    score(buffers, rounded, scores, blocks, Math.ceilDiv(visible, KEYS));
+    BrainSoftmax.softmax(
+        buffers.arguments(),
+        scores,
+        count,
+        causal ? Math.min(keys, query + 1) : keys,
+        causal ? 1 : 0,
+        keys,
+        keyBlocks,
+        factor,
+        inverses);
+    addValues(buffers, scores, blocks, Math.ceilDiv(visible, KEYS));
+    long row = ((long) sample * queries + query) * out.rowStride() + (long) head * size;
+    BrainSoftmax.scale(
+        buffers.arguments(),
+        buffers.sums().atLeast(0),
+        resultBytes(),
+        out.address() + row * Float.BYTES,
+        (long) out.rowStride() * Float.BYTES,
+        count,
+        size,
+        inverses);
+  }
+
+  /** {@code S = Q·Kᵀ}. */
+  private void score(BrainScratch buffers, long rounded, long scores, int blocks, int panels) {
+    long zeros = buffers.zeros();
+    buffers
+        .product()
+        .set(BrainTiles.A_STRIDE, rowBytes())
+        .set(BrainTiles.START_STRIDE, 0)
+        .set(BrainTiles.C_STRIDE, scoreBytes())
+        .set(BrainTiles.STEPS, channelBlocks);
+    long b = buffers.keys().atLeast(0);
+    for (int panel = 0; panel < panels; panel++, b += keyPanelBytes()) {
+      buffers
+          .product()
+          .set(BrainTiles.A, rounded)
+          .set(BrainTiles.START, zeros)
+          .set(BrainTiles.C, scores + (long) panel * KEYS * Float.BYTES);
+      BrainTiles.multiply(buffers.product(), b, b + keyPanelBytes(), blocks);
+    }
+  }
+
+  /** {@code O = P·V}. */
+  private void addValues(BrainScratch buffers, long weights, int blocks, int visibleBlocks) {
+    long zeros = buffers.zeros();
+    long to = buffers.sums().atLeast(blocks * ROWS * resultBytes());
+    buffers
+        .product()
+        .set(BrainTiles.A_STRIDE, scoreBytes())
+        .set(BrainTiles.START_STRIDE, 0)
+        .set(BrainTiles.C_STRIDE, resultBytes())
+        .set(BrainTiles.STEPS, visibleBlocks);
+    long b = buffers.values().atLeast(0);
+    for (int panel = 0; panel < channelBlocks; panel++, b += valuePanelBytes()) {
+      buffers
+          .product()
+          .set(BrainTiles.A, weights)
+          .set(BrainTiles.START, zeros)
+          .set(BrainTiles.C, to + (long) panel * 2 * LINE);
+      BrainTiles.multiply(buffers.product(), b, b + valuePanelBytes(), blocks);
+    }
+  }
+}
