@@ -17,6 +17,10 @@ final class Arguments implements AutoCloseable {
     return slots.address();
   }
 
+  long get(int index) {
+    return slots.getAtIndex(LONG, index);
+  }
+
   Arguments set(int index, long value) {
     slots.setAtIndex(LONG, index, value);
     return this;

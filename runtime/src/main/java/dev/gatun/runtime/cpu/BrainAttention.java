@@ -107,8 +107,9 @@ final class BrainAttention implements ThreadTeam.Work {
     return (long) keyBlocks * BrainWeight.BLOCK_BYTES;
   }
 
+  /** Bytes of a row of scores, an odd number of lines: see {@link BrainGemm#rowBytes}. */
   private long scoreBytes() {
-    return (long) keyBlocks * KEYS * Float.BYTES;
+    return (long) keyBlocks * KEYS * Float.BYTES + LINE;
   }
 
   private long resultBytes() {
@@ -165,6 +166,7 @@ final class BrainAttention implements ThreadTeam.Work {
     BrainSoftmax.softmax(
         buffers.arguments(),
         scores,
+        scoreBytes(),
         count,
         causal ? Math.min(keys, query + 1) : keys,
         causal ? 1 : 0,
@@ -187,42 +189,41 @@ final class BrainAttention implements ThreadTeam.Work {
 
   /** {@code S = Q·Kᵀ}. */
   private void score(BrainScratch buffers, long rounded, long scores, int blocks, int panels) {
-    long zeros = buffers.zeros();
     buffers
         .product()
+        .set(BrainTiles.A, rounded)
         .set(BrainTiles.A_STRIDE, rowBytes())
-        .set(BrainTiles.START_STRIDE, 0)
+        .set(BrainTiles.B, buffers.keys().atLeast(0))
+        .set(BrainTiles.B_PANEL, keyPanelBytes())
+        .set(BrainTiles.C, scores)
         .set(BrainTiles.C_STRIDE, scoreBytes())
+        .set(BrainTiles.C_PANEL, 2 * LINE)
         .set(BrainTiles.STEPS, channelBlocks);
-    long b = buffers.keys().atLeast(0);
-    for (int panel = 0; panel < panels; panel++, b += keyPanelBytes()) {
-      buffers
-          .product()
-          .set(BrainTiles.A, rounded)
-          .set(BrainTiles.START, zeros)
-          .set(BrainTiles.C, scores + (long) panel * KEYS * Float.BYTES);
-      BrainTiles.multiply(buffers.product(), b, b + keyPanelBytes(), blocks);
-    }
+    beginWithZeros(buffers);
+    BrainTiles.multiply(buffers.product(), blocks, panels, channelBlocks);
   }
 
   /** {@code O = P·V}. */
   private void addValues(BrainScratch buffers, long weights, int blocks, int visibleBlocks) {
-    long zeros = buffers.zeros();
-    long to = buffers.sums().atLeast(blocks * ROWS * resultBytes());
     buffers
         .product()
+        .set(BrainTiles.A, weights)
         .set(BrainTiles.A_STRIDE, scoreBytes())
-        .set(BrainTiles.START_STRIDE, 0)
+        .set(BrainTiles.B, buffers.values().atLeast(0))
+        .set(BrainTiles.B_PANEL, valuePanelBytes())
+        .set(BrainTiles.C, buffers.sums().atLeast(blocks * ROWS * resultBytes()))
         .set(BrainTiles.C_STRIDE, resultBytes())
+        .set(BrainTiles.C_PANEL, 2 * LINE)
         .set(BrainTiles.STEPS, visibleBlocks);
-    long b = buffers.values().atLeast(0);
-    for (int panel = 0; panel < channelBlocks; panel++, b += valuePanelBytes()) {
-      buffers
-          .product()
-          .set(BrainTiles.A, weights)
-          .set(BrainTiles.START, zeros)
-          .set(BrainTiles.C, to + (long) panel * 2 * LINE);
-      BrainTiles.multiply(buffers.product(), b, b + valuePanelBytes(), blocks);
-    }
+    beginWithZeros(buffers);
+    BrainTiles.multiply(buffers.product(), blocks, channelBlocks, visibleBlocks);
+  }
+
+  private static void beginWithZeros(BrainScratch buffers) {
+    buffers
+        .product()
+        .set(BrainTiles.START, buffers.zeros())
+        .set(BrainTiles.START_STRIDE, 0)
+        .set(BrainTiles.START_PANEL, 0);
   }
 }

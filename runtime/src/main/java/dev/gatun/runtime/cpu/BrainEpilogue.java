@@ -90,9 +90,11 @@ final class BrainEpilogue {
     return (long) tensor.rowStride() * Float.BYTES;
   }
 
-  /** Whether the sums are the result, so that they can as well be made where it belongs. */
-  boolean isPlain(int column) {
-    return plain && column + WIDTH <= columns;
+  /**
+   * Up to which panel the sums are the result, so that they can as well be made where it belongs.
+   */
+  int plainPanels(int panel, int end) {
+    return plain ? Math.min(end, columns / WIDTH) : panel;
   }
 
   /** Where an element of the result belongs. */

@@ -160,60 +160,73 @@ final class BrainGemm implements AutoCloseable {
     int firstPanel = byPanels ? ThreadTeam.begin(panels, worker, workers) : 0;
     int lastPanel = byPanels ? ThreadTeam.begin(panels, worker + 1, workers) : panels;
     int first = byPanels ? 0 : ThreadTeam.begin(rowBlocks, worker, workers) * ROWS;
-    int end = byPanels ? rows : ThreadTeam.begin(rowBlocks, worker + 1, workers) * ROWS;
-    end = Math.min(end, rows);
-    for (int row = first; row < end; row += CHUNK) {
-      int count = Math.min(CHUNK, end - row);
-      for (int panel = firstPanel; panel < lastPanel; panel += GROUP) {
-        int last = Math.min(lastPanel, panel + GROUP);
-        for (int piece = 0; piece < blocks; piece += PIECE) {
-          for (int p = panel; p < last; p++) {
-            multiply(scratch[worker], row, count, p, p - panel, piece);
-          }
-        }
+    int last = byPanels ? rows : ThreadTeam.begin(rowBlocks, worker + 1, workers) * ROWS;
+    last = Math.min(last, rows);
+    for (int row = first; row < last; row += CHUNK) {
+      int count = Math.min(CHUNK, last - row);
+      int end = firstPanel;
+      for (int panel = firstPanel; panel < lastPanel; panel = end) {
+        int plain = epilogue.plainPanels(panel, lastPanel);
+        end = Math.min(panel + GROUP, plain > panel ? plain : lastPanel);
+        int direct = plain > panel ? count / ROWS * ROWS : 0;
+        multiplyDirectly(scratch[worker], row, direct, panel, end);
+        multiply(scratch[worker], row + direct, count - direct, panel, end);
       }
     }
   }
 
-  /**
-   * A chunk of rows by a piece of a panel; the last piece is stored.
-   *
-   * @param place of the panel's sums among those of its group
-   */
-  private void multiply(BrainScratch buffers, int row, int count, int panel, int place, int piece) {
-    int column = panel * WIDTH;
-    int direct = epilogue.isPlain(column) ? count / ROWS : 0;
-    if (direct > 0) {
-      long to = epilogue.place(row, column);
-      call(buffers, row, panel, piece, to, epilogue.stride(), direct);
+  /** Whole blocks of rows by some panels, whose sums are the result. */
+  private void multiplyDirectly(BrainScratch buffers, int row, int count, int panel, int end) {
+    long to = epilogue.place(row, panel * WIDTH);
+    for (int piece = 0; piece < blocks && count > 0; piece += PIECE) {
+      call(buffers, row, panel, end, piece, to, epilogue.stride(), SUM_BYTES, count / ROWS);
     }
-    int rest = count - direct * ROWS;
-    if (rest > 0) {
-      int first = row + direct * ROWS;
-      long sums = buffers.sums().atLeast((long) GROUP * CHUNK * SUM_BYTES);
-      long to = sums + (long) place * CHUNK * SUM_BYTES;
-      call(buffers, first, panel, piece, to, SUM_BYTES, Math.ceilDiv(rest, ROWS));
-      if (piece + PIECE >= blocks) {
-        epilogue.store(buffers.arguments(), to, SUM_BYTES, first, rest, column);
-      }
+  }
+
+  /** Some rows by some panels. */
+  private void multiply(BrainScratch buffers, int row, int count, int panel, int end) {
+    if (count == 0) {
+      return;
+    }
+    int rowBlocks = Math.ceilDiv(count, ROWS);
+    long panelBytes = (long) rowBlocks * ROWS * SUM_BYTES;
+    long sums = buffers.sums().atLeast(GROUP * panelBytes);
+    for (int piece = 0; piece < blocks; piece += PIECE) {
+      call(buffers, row, panel, end, piece, sums, SUM_BYTES, panelBytes, rowBlocks);
+    }
+    for (int p = panel; p < end; p++) {
+      long at = sums + (p - panel) * panelBytes;
+      epilogue.store(buffers.arguments(), at, SUM_BYTES, row, count, p * WIDTH);
     }
   }
 
   private void call(
-      BrainScratch buffers, int row, int panel, int piece, long to, long stride, int rowBlocks) {
+      BrainScratch buffers,
+      int row,
+      int panel,
+      int end,
+      int piece,
+      long to,
+      long stride,
+      long toPanel,
+      int rowBlocks) {
     long panelBytes = (long) blocks * BrainWeight.BLOCK_BYTES;
-    long b = weight + panel * panelBytes + (long) piece * BrainWeight.BLOCK_BYTES;
     boolean first = piece == 0;
+    int steps = Math.min(PIECE, blocks - piece);
     buffers
         .product()
         .set(BrainTiles.A, from + row * rowBytes + (long) piece * ROW_BYTES)
         .set(BrainTiles.A_STRIDE, rowBytes)
+        .set(BrainTiles.B, weight + panel * panelBytes + (long) piece * BrainWeight.BLOCK_BYTES)
+        .set(BrainTiles.B_PANEL, panelBytes)
         .set(BrainTiles.START, first ? bias.address(panel) : to)
         .set(BrainTiles.START_STRIDE, first ? 0 : stride)
+        .set(BrainTiles.START_PANEL, first ? SUM_BYTES : toPanel)
         .set(BrainTiles.C, to)
         .set(BrainTiles.C_STRIDE, stride)
-        .set(BrainTiles.STEPS, Math.min(PIECE, blocks - piece));
-    BrainTiles.multiply(buffers.product(), b, b + panelBytes, rowBlocks);
+        .set(BrainTiles.C_PANEL, toPanel)
+        .set(BrainTiles.STEPS, steps);
+    BrainTiles.multiply(buffers.product(), rowBlocks, end - panel, steps);
   }
 
   @Override

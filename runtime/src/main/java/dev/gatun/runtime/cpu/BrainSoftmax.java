@@ -40,6 +40,7 @@ final class BrainSoftmax {
    * Turns scores into weights; those of hidden keys, and what fills up the last block, are 0.
    *
    * @param scores rows of {@code 32·blocks} floats
+   * @param stride bytes from a row to the next
    * @param count rows, at least 1
    * @param visible keys that the first row sees, at least 1
    * @param more keys that each further row sees, until it sees all
@@ -50,6 +51,7 @@ final class BrainSoftmax {
   static void softmax(
       Arguments a,
       long scores,
+      long stride,
       int count,
       int visible,
       int more,
@@ -57,7 +59,7 @@ final class BrainSoftmax {
       int blocks,
       float factor,
       long inverses) {
-    a.set(0, scores).set(1, (long) blocks * BrainWeight.DEPTH * Float.BYTES).set(2, count);
+    a.set(0, scores).set(1, stride).set(2, count);
     a.set(3, visible).set(4, more).set(5, keys).set(6, blocks);
     a.set(7, Float.floatToRawIntBits(factor)).set(8, inverses);
     Code.SOFTMAX.call(a);

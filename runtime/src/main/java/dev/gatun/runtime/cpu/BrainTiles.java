@@ -24,6 +24,7 @@ import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
 import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
+import dev.gatun.runtime.cpu.asm.Label;
 
 /**
  * The product on matrix tiles that everything in bf16 is made of, in machine code: {@code C = start
@@ -44,7 +45,7 @@ final class BrainTiles {
   private static final int TILE_BYTES = 1024;
   private static final int ROW_BYTES = 64;
 
-  /** Lines of the next panel that are fetched in a step of k: all of it in eight blocks of rows. */
+  /** Lines of B that are fetched in a step of k: a whole panel in eight blocks of rows. */
   private static final int FETCHED = 4;
 
   /** The same for a single block of rows, which has a whole step of B to fetch in a step. */
@@ -53,41 +54,56 @@ final class BrainTiles {
   /** How far ahead a single block of rows fetches B, in bytes. */
   private static final int AHEAD = 16 << 10;
 
-  // The arguments, in their order.
+  /** Steps of a call that take some 30 µs, or 100 where the processor is busy with others. */
+  private static final int STEPS_OF_A_CALL = 1 << 10;
+
+  // The arguments, in their order. Distances and strides are bytes.
 
   /** Rows of A in bf16. */
   static final int A = 0;
 
-  /** Bytes from a row of A to the next. */
   static final int A_STRIDE = 1;
 
-  /** Tiles of B, {@code [taps][steps][2]}. */
+  /** Tiles of B, {@code [taps][steps][2]}; moves on from panel to panel. */
   static final int B = 2;
 
-  /** What the sums begin with; moves on. */
-  static final int START = 3;
+  /** From a panel of B to the next. */
+  static final int B_PANEL = 3;
 
-  /** Bytes from a row of that to the next; 0 for a bias. */
-  static final int START_STRIDE = 4;
+  /** What the sums begin with; moves on from panel to panel. */
+  static final int START = 4;
 
-  static final int C = 5;
+  /** 0 for a bias. */
+  static final int START_STRIDE = 5;
 
-  /** Bytes from a row of C to the next. */
-  static final int C_STRIDE = 6;
+  static final int START_PANEL = 6;
+
+  /** Moves on from panel to panel. */
+  static final int C = 7;
+
+  static final int C_STRIDE = 8;
+
+  static final int C_PANEL = 9;
 
   /** Blocks of 32 inputs in a tap. */
-  static final int STEPS = 7;
+  static final int STEPS = 10;
 
-  /** Blocks of 32 rows; counts down to 0. */
-  static final int BLOCKS = 8;
+  /** Blocks of 32 rows. */
+  static final int BLOCKS = 11;
 
-  /** What will be wanted next. */
-  static final int NEXT = 9;
+  /** Counts down to 0. */
+  static final int PANELS = 12;
 
-  static final int TAPS = 10;
+  /** How far ahead B is fetched. */
+  private static final int FETCH = 13;
 
-  /** Address of the distances of the taps from A in bytes, 64 bits each. */
-  static final int OFFSETS = 11;
+  static final int TAPS = 14;
+
+  /** Address of the distances of the taps from A, 64 bits each. */
+  static final int OFFSETS = 15;
+
+  private static final int NEXT_START = 16;
+  private static final int BLOCKS_LEFT = 17;
 
   private BrainTiles() {}
 
@@ -116,16 +132,20 @@ final class BrainTiles {
   }
 
   /**
-   * {@code C = start + Σ A·B}.
+   * {@code C = start + Σ A·B} for some panels, in as few calls as are short enough.
    *
-   * @param next where the panel stands that will be wanted next
+   * @param steps of a block of rows, those of all taps
    */
-  static void multiply(Arguments arguments, long b, long next, int blocks) {
-    arguments.set(B, b).set(BLOCKS, blocks);
-    if (blocks == 1) {
-      Code.STREAM.call(arguments.set(NEXT, b + AHEAD));
-    } else {
-      Code.MULTIPLY.call(arguments.set(NEXT, next));
+  static void multiply(Arguments arguments, int blocks, int panels, int steps) {
+    int together = Math.max(1, STEPS_OF_A_CALL / (blocks * steps));
+    arguments.set(BLOCKS, blocks);
+    for (int panel = 0; panel < panels; panel += together) {
+      arguments.set(PANELS, Math.min(together, panels - panel));
+      if (blocks == 1) {
+        Code.STREAM.call(arguments.set(FETCH, AHEAD));
+      } else {
+        Code.MULTIPLY.call(arguments.set(FETCH, arguments.get(B_PANEL)));
+      }
     }
   }
 
@@ -136,6 +156,7 @@ final class BrainTiles {
   private static byte[] multiplication(int fetched) {
     var a = new Assembler();
     var configuration = a.label();
+    var panels = a.label();
     var blocks = a.label();
     var taps = a.label();
     var steps = a.label();
@@ -143,16 +164,20 @@ final class BrainTiles {
       a.push(register);
     }
     a.ldtilecfg(Address.of(configuration));
-    a.mov(R8, argument(A));
     a.mov(R9, argument(A_STRIDE));
-    a.mov(RSI, argument(C));
     a.mov(RCX, argument(C_STRIDE));
     a.mov(R12, argument(STEPS));
-    a.mov(R14, argument(NEXT));
     a.mov(RBX, ROW_BYTES);
+    a.bind(panels);
+    a.mov(R8, argument(A));
+    a.mov(RSI, argument(C));
+    a.mov(R14, argument(B));
+    a.add(R14, argument(FETCH));
+    copy(a, START, NEXT_START);
+    copy(a, BLOCKS, BLOCKS_LEFT);
     a.bind(blocks);
     // The sums: a stride of zero repeats a bias in every row.
-    a.mov(RAX, argument(START));
+    a.mov(RAX, argument(NEXT_START));
     a.mov(RDX, argument(START_STRIDE));
     lower(a, R10, RAX, RDX);
     a.tileloadd(tmm(0), Address.at(RAX, RDX, 1));
@@ -160,7 +185,7 @@ final class BrainTiles {
     a.tileloadd(tmm(2), Address.at(R10, RDX, 1));
     a.tileloadd(tmm(3), Address.at(R10, RDX, 1, ROW_BYTES));
     lower(a, RAX, R10, RDX);
-    a.mov(argument(START), RAX);
+    a.mov(argument(NEXT_START), RAX);
     a.mov(R10, argument(B));
     a.mov(R11, argument(OFFSETS));
     a.mov(R13, argument(TAPS));
@@ -185,10 +210,11 @@ final class BrainTiles {
     lower(a, RSI, RDX, RCX);
     lower(a, RAX, R8, R9);
     lower(a, R8, RAX, R9);
-    a.mov(RAX, argument(BLOCKS));
-    a.dec(RAX);
-    a.mov(argument(BLOCKS), RAX);
-    a.j(Condition.NOT_EQUAL, blocks);
+    countDown(a, BLOCKS_LEFT, blocks);
+    advance(a, START, START_PANEL);
+    advance(a, C, C_PANEL);
+    advance(a, B, B_PANEL);
+    countDown(a, PANELS, panels);
     // Tiles in use would burden every switch to another thread.
     a.tilerelease();
     for (int i = Assembled.KEPT.length - 1; i >= 0; i--) {
@@ -199,6 +225,24 @@ final class BrainTiles {
     a.bind(configuration);
     a.data(configuration());
     return a.code();
+  }
+
+  private static void copy(Assembler a, int from, int to) {
+    a.mov(RAX, argument(from));
+    a.mov(argument(to), RAX);
+  }
+
+  private static void advance(Assembler a, int place, int distance) {
+    a.mov(RAX, argument(place));
+    a.add(RAX, argument(distance));
+    a.mov(argument(place), RAX);
+  }
+
+  private static void countDown(Assembler a, int counter, Label again) {
+    a.mov(RAX, argument(counter));
+    a.dec(RAX);
+    a.mov(argument(counter), RAX);
+    a.j(Condition.NOT_EQUAL, again);
   }
 
   /** 32 inputs: two tiles of A by two of B. */
