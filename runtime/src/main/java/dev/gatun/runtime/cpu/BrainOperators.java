@@ -1,6 +1,7 @@
 package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.AttentionSpec;
+import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 
@@ -9,6 +10,9 @@ final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainGemm gemm;
   private final BrainAttention attention;
+  private final BrainConvolution convolution;
+  private final Windows windows = new Windows();
+  private final GradientWindows gradients = new GradientWindows();
 
   BrainOperators(ThreadTeam team) {
     scratch = new BrainScratch[team.size()];
@@ -17,6 +21,7 @@ final class BrainOperators implements AutoCloseable {
     }
     gemm = new BrainGemm(team, scratch);
     attention = new BrainAttention(team, scratch);
+    convolution = new BrainConvolution(team, scratch);
   }
 
   void linear(Tensor x, BrainWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
@@ -31,9 +36,28 @@ final class BrainOperators implements AutoCloseable {
     attention.attention(q, k, v, spec, out);
   }
 
+  void conv2d(
+      Tensor x, BrainKernel kernel, Conv2dSpec spec, Epilogue e, Tensor residual, Tensor out) {
+    if (Convolution.isProduct(kernel, spec)) {
+      gemm.linear(x, kernel.weight("conv2d"), e, null, residual, out);
+    } else if (BrainConvolution.takes(kernel, spec)) {
+      convolution.conv2d(x, kernel, spec, e, residual, out);
+    } else {
+      windows.set(x, kernel, spec, out);
+      gemm.multiply("conv2d", windows, kernel.weight("conv2d"), e, residual, out);
+    }
+  }
+
+  void gradient(Tensor dy, BrainKernel kernel, Conv2dSpec spec, Tensor dx) {
+    gradients.set(dy, kernel, spec, dx);
+    var transposed = kernel.transposed("conv2dGradient");
+    gemm.multiply("conv2dGradient", gradients, transposed, Epilogue.NONE, null, dx);
+  }
+
   @Override
   public void close() {
     gemm.close();
+    convolution.close();
     for (var buffers : scratch) {
       buffers.close();
     }

@@ -55,7 +55,7 @@ final class BrainTiles {
   private static final int AHEAD = 16 << 10;
 
   /** Steps of a call that take some 30 µs, or 100 where the processor is busy with others. */
-  private static final int STEPS_OF_A_CALL = 1 << 10;
+  static final int STEPS_OF_A_CALL = 1 << 10;
 
   // The arguments, in their order. Distances and strides are bytes.
 

@@ -93,15 +93,22 @@ final class BrainWeight implements Weight {
       try (var matrix = Tensor.allocate(DType.BF16, Shape.of(in, out))) {
         for (int n = 0; n < out; n++) {
           for (int k = 0; k < in; k++) {
-            long from = element(n, k);
-            MemorySegment.copy(
-                panels.segment(), from, matrix.segment(), ((long) k * out + n) * 2, 2);
+            copyElement(n, k, matrix.segment(), (long) k * out + n);
           }
         }
         transposed = new BrainWeight(matrix);
       }
     }
     return transposed;
+  }
+
+  boolean isClosed() {
+    return !panels.isAlive();
+  }
+
+  /** Copies an element of the matrix to an index of bf16 numbers. */
+  void copyElement(int n, int k, MemorySegment to, long index) {
+    MemorySegment.copy(panels.segment(), element(n, k), to, index * Short.BYTES, Short.BYTES);
   }
 
   /** Byte offset of an element of the matrix. */

@@ -27,7 +27,6 @@ final class CpuBackend implements Backend {
   private final Scratch[] scratch;
   private final Gemm gemm;
   private final Convolution convolution;
-  private final ConvolutionGradient convolutionGradient;
   private final FlashAttention attention;
   private final AttentionGradient attentionGradient;
   private final GroupNormGradient groupNormGradient;
@@ -53,7 +52,6 @@ final class CpuBackend implements Backend {
     }
     gemm = new Gemm(team, scratch);
     convolution = new Convolution(gemm, new Winograd(team, scratch));
-    convolutionGradient = new ConvolutionGradient(gemm);
     attention = new FlashAttention(team, scratch);
     attentionGradient = new AttentionGradient(team);
     groupNormGradient = new GroupNormGradient(team, scratch);
@@ -110,7 +108,7 @@ final class CpuBackend implements Backend {
   @Override
   public ConvKernel packKernel(Tensor kernel) {
     FeatureMapChecks.packKernel(kernel);
-    return new PackedKernel(kernel);
+    return brain == null ? new PackedKernel(kernel) : new BrainKernel(kernel);
   }
 
   @Override
@@ -122,10 +120,16 @@ final class CpuBackend implements Backend {
       Tensor residual,
       Tensor out) {
     FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
-    var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
-    WarmUp.await();
-    event.begin();
-    convolution.conv2d(x, packed, spec, epilogue, residual, out);
+    if (brain != null) {
+      var packed = Checks.packed("conv2d", kernel, BrainKernel.class, name());
+      event.begin();
+      brain.conv2d(x, packed, spec, epilogue, residual, out);
+    } else {
+      var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
+      WarmUp.await();
+      event.begin();
+      convolution.conv2d(x, packed, spec, epilogue, residual, out);
+    }
     record("conv2d", out);
   }
 
@@ -350,10 +354,16 @@ final class CpuBackend implements Backend {
   @Override
   public void conv2dGradient(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
     GradientChecks.conv2d(device(), dy, kernel, spec, dx);
-    var packed = Checks.packed("conv2dGradient", kernel, PackedKernel.class, name());
-    WarmUp.await();
-    event.begin();
-    convolutionGradient.conv2d(dy, packed, spec, dx);
+    if (brain != null) {
+      var packed = Checks.packed("conv2dGradient", kernel, BrainKernel.class, name());
+      event.begin();
+      brain.gradient(dy, packed, spec, dx);
+    } else {
+      var packed = Checks.packed("conv2dGradient", kernel, PackedKernel.class, name());
+      WarmUp.await();
+      event.begin();
+      convolution.gradient(dy, packed, spec, dx);
+    }
     record("conv2dGradient", dx);
   }
 

@@ -1,20 +1,17 @@
 package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.Conv2dSpec;
-import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * The gradient of a convolution as a matrix product of the same kind as {@link Convolution}: the
- * row of a position holds, for each element of the kernel's window, the gradient of that result
+ * The rows of the matrix whose product with the transposed kernel is the gradient of a convolution:
+ * that of a position holds, for each element of the kernel's window, the gradient of that result
  * whose window has the position there, or zeros if there is none, {@code [height][width][out]}.
  */
-final class ConvolutionGradient implements Gemm.Rows {
-  private final Gemm gemm;
-
-  // The call that is running.
+final class GradientWindows implements Gemm.Rows {
   private MemorySegment dy;
   private int dyStride;
   private int outHeight;
@@ -25,13 +22,7 @@ final class ConvolutionGradient implements Gemm.Rows {
   private int kernelWidth;
   private Conv2dSpec spec;
 
-  ConvolutionGradient(Gemm gemm) {
-    this.gemm = gemm;
-  }
-
-  void conv2d(Tensor dy, PackedKernel kernel, Conv2dSpec spec, Tensor dx) {
-    var panels = kernel.transposedPanels("conv2dGradient");
-    int length = kernel.height() * kernel.width() * kernel.out();
+  void set(Tensor dy, ConvKernel kernel, Conv2dSpec spec, Tensor dx) {
     this.dy = dy.segment();
     dyStride = dy.rowStride();
     outHeight = dy.dim(1);
@@ -41,7 +32,6 @@ final class ConvolutionGradient implements Gemm.Rows {
     out = kernel.out();
     kernelWidth = kernel.width();
     this.spec = spec;
-    gemm.multiply(this, length, panels, Epilogue.NONE, null, null, dx);
   }
 
   @Override

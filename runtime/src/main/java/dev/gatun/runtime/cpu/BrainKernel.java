@@ -1,0 +1,96 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.ConvKernel;
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.reference.HostMovement;
+
+/**
+ * The kernel of a convolution in bf16, as the weight of a linear layer on windows, {@code [out,
+ * height·width·in]} with the channel fastest.
+ */
+final class BrainKernel implements ConvKernel {
+  private final int in;
+  private final int height;
+  private final int width;
+  private final BrainWeight weight;
+
+  /** Made when a gradient is first asked for. */
+  private BrainWeight transposed;
+
+  /** From {@code [out, in, height, width]}. */
+  BrainKernel(Tensor kernel) {
+    in = kernel.dim(1);
+    height = kernel.dim(2);
+    width = kernel.dim(3);
+    try (var rows = HostMovement.windowRows(kernel)) {
+      weight = new BrainWeight(rows);
+    }
+  }
+
+  /**
+   * The weight on windows.
+   *
+   * @param operator who asks, for the message if the kernel is closed
+   */
+  BrainWeight weight(String operator) {
+    if (weight.isClosed()) {
+      throw new IllegalStateException(
+          operator + ": kernel " + Shape.of(out(), in, height, width) + " is closed");
+    }
+    return weight;
+  }
+
+  /**
+   * The weight of the gradient, {@code [in, height·width·out]}; kept from now on.
+   *
+   * @param operator who asks, for the message if the kernel is closed
+   */
+  BrainWeight transposed(String operator) {
+    weight(operator);
+    if (transposed == null) {
+      int taps = height * width;
+      try (var rows = Tensor.allocate(DType.BF16, Shape.of(in, Math.multiplyExact(taps, out())))) {
+        for (int n = 0; n < out(); n++) {
+          for (int tap = 0; tap < taps; tap++) {
+            for (int c = 0; c < in; c++) {
+              long to = (long) c * taps * out() + tap * out() + n;
+              weight.copyElement(n, tap * in + c, rows.segment(), to);
+            }
+          }
+        }
+        transposed = new BrainWeight(rows);
+      }
+    }
+    return transposed;
+  }
+
+  @Override
+  public int out() {
+    return weight.out();
+  }
+
+  @Override
+  public int in() {
+    return in;
+  }
+
+  @Override
+  public int height() {
+    return height;
+  }
+
+  @Override
+  public int width() {
+    return width;
+  }
+
+  @Override
+  public void close() {
+    weight.close();
+    if (transposed != null) {
+      transposed.close();
+    }
+  }
+}
