@@ -156,8 +156,7 @@ class Gatun:
 
     def __init__(self, threads, dtype):
         gatun = pathlib.Path(__file__).resolve().parents[3] / "gatun"
-        backend = "bf16" if dtype == "bf16" else "cpu"
-        self.process = subprocess.Popen([str(gatun), "operators", str(threads), backend], text=True,
+        self.process = subprocess.Popen([str(gatun), "operators", str(threads), dtype], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.version = self.answer()
 

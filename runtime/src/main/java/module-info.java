@@ -18,6 +18,5 @@ module dev.gatun.runtime {
   provides dev.gatun.runtime.BackendProvider with
       dev.gatun.runtime.reference.ReferenceProvider,
       dev.gatun.runtime.cpu.CpuProvider,
-      dev.gatun.runtime.cpu.BrainProvider,
       dev.gatun.runtime.cuda.CudaProvider;
 }

@@ -48,19 +48,35 @@ public interface Backend extends AutoCloseable {
    * @throws UnsupportedOperationException if the device has none; the message says why
    */
   static Backend open(Device device) {
-    return Backends.open(device, null, 0);
+    return open(device, Precision.F32, 0);
   }
 
   /**
    * Opens a backend by name.
    *
-   * @param name {@code cpu}, {@code bf16}, {@code reference} or {@code cuda}; null for the best
+   * @param name {@code cpu}, {@code reference} or {@code cuda}; null for the best
    * @param threads how many threads compute; 0 for as many as the machine has processors
    * @throws IllegalArgumentException if the device has no backend of that name
    * @throws UnsupportedOperationException if it does not work on this machine; the message says why
    */
   static Backend open(Device device, String name, int threads) {
-    return Backends.open(device, name, threads);
+    return open(device, name, Precision.F32, threads);
+  }
+
+  /** {@link #open(Device, String, Precision, int)} of the best backend. */
+  static Backend open(Device device, Precision precision, int threads) {
+    return open(device, null, precision, threads);
+  }
+
+  /**
+   * Opens a backend that computes in a precision. Where this machine cannot, it computes in f32,
+   * and the log says why, once.
+   *
+   * @throws IllegalArgumentException also if the backend of that name never computes in it
+   * @see #open(Device, String, int)
+   */
+  static Backend open(Device device, String name, Precision precision, int threads) {
+    return Backends.open(device, name, precision, threads);
   }
 
   /**
@@ -75,11 +91,24 @@ public interface Backend extends AutoCloseable {
     return Backends.provider(kind, name).unavailable();
   }
 
+  /**
+   * Why a backend does not compute in a precision on this machine, with the cure, or an empty
+   * string if it does.
+   *
+   * @param name of the backend; null for the best
+   */
+  static String unavailable(Device device, String name, Precision precision) {
+    return Backends.unavailable(device, name, precision);
+  }
+
   /** Short name, as {@link #open(Device, String, int)} takes it. */
   String name();
 
   /** Where it computes. */
   Device device();
+
+  /** What it computes in, whatever was asked for. */
+  Precision precision();
 
   /** How many threads compute. */
   int threads();

@@ -3,6 +3,7 @@ package dev.gatun.runtime;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,21 +24,32 @@ final class Backends {
 
   private Backends() {}
 
-  static Backend open(Device device, String name, int threads) {
+  static Backend open(Device device, String name, Precision precision, int threads) {
+    Objects.requireNonNull(precision, "precision");
     if (threads < 0) {
       throw new IllegalArgumentException(
           "threads is " + threads + ": give a positive number, or 0 for all processors");
     }
     int team = threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-    if (name != null) {
-      var provider = provider(device.kind(), name);
-      var reason = provider.unavailable();
-      if (!reason.isEmpty()) {
-        throw new UnsupportedOperationException(
-            "the " + name + " backend does not work here: " + reason);
-      }
-      return provider.open(device, team);
+    var provider = name == null ? fastest(device) : named(device.kind(), name, precision);
+    return provider.open(device, possible(provider, device, precision), team);
+  }
+
+  private static BackendProvider named(Device.Kind kind, String name, Precision precision) {
+    var provider = provider(kind, name);
+    if (!provider.precisions().contains(precision)) {
+      throw new IllegalArgumentException(
+          alone(provider) + ": leave that name out, or " + precision);
     }
+    var reason = provider.unavailable();
+    if (!reason.isEmpty()) {
+      throw new UnsupportedOperationException(
+          "the " + name + " backend does not work here: " + reason);
+    }
+    return provider;
+  }
+
+  private static BackendProvider fastest(Device device) {
     var reasons = new ArrayList<String>();
     for (var provider : of(device.kind())) {
       var reason = provider.unavailable();
@@ -49,12 +61,45 @@ final class Backends {
                   + " backend; not with "
                   + String.join("; not with ", reasons));
         }
-        return provider.open(device, team);
+        return provider;
       }
       reasons.add(provider.name() + ": " + reason);
     }
     throw new UnsupportedOperationException(
         "nothing can compute on " + device + " here; not " + String.join("; not ", reasons));
+  }
+
+  /** The precision, or f32 where this machine has not what it takes. */
+  private static Precision possible(BackendProvider provider, Device device, Precision precision) {
+    var reason = unavailable(provider, device, precision);
+    if (reason.isEmpty()) {
+      return precision;
+    }
+    sayOnce("computing in " + Precision.F32 + "; not in " + precision + ": " + reason);
+    return Precision.F32;
+  }
+
+  static String unavailable(Device device, String name, Precision precision) {
+    if (name == null) {
+      return of(device.kind()).stream()
+          .filter(provider -> provider.unavailable().isEmpty())
+          .findFirst()
+          .map(provider -> unavailable(provider, device, precision))
+          .orElse("nothing can compute on " + device + " here");
+    }
+    var provider = provider(device.kind(), name);
+    var reason = provider.unavailable();
+    return reason.isEmpty() ? unavailable(provider, device, precision) : reason;
+  }
+
+  private static String unavailable(BackendProvider provider, Device device, Precision precision) {
+    return provider.precisions().contains(precision)
+        ? provider.unavailable(device, precision)
+        : alone(provider);
+  }
+
+  private static String alone(BackendProvider provider) {
+    return "the " + provider.name() + " backend computes in " + Precision.F32 + " alone";
   }
 
   static List<String> names(Device.Kind kind) {

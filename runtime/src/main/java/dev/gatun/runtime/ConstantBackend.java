@@ -37,6 +37,11 @@ abstract class ConstantBackend implements Backend {
   }
 
   @Override
+  public Precision precision() {
+    return inner.precision();
+  }
+
+  @Override
   public int threads() {
     return inner.threads();
   }

@@ -14,7 +14,7 @@ class BrainStressTest {
 
   @Test
   void collectionsAndStackTracesDoNotDisturb() throws InterruptedException {
-    var reason = Backend.unavailable(Device.Kind.CPU, "bf16");
+    var reason = Backend.unavailable(Device.CPU, "cpu", Precision.BF16);
     assumeTrue(reason.isEmpty(), "bf16 was not tested: " + reason);
     var going = new AtomicBoolean(true);
     var wrong = new AtomicInteger();
@@ -39,7 +39,7 @@ class BrainStressTest {
   }
 
   private static void multiply(AtomicBoolean going, AtomicInteger wrong, AtomicInteger done) {
-    try (var backend = Backend.open(Device.CPU, "bf16", 1);
+    try (var backend = Backend.open(Device.CPU, "cpu", Precision.BF16, 1);
         var tensors = new TestTensors()) {
       var x = tensors.random(70, 130);
       try (var weight = backend.pack(tensors.random(100, 130))) {

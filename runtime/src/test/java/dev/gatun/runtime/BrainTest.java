@@ -3,6 +3,7 @@ package dev.gatun.runtime;
 import static dev.gatun.runtime.TestTensors.assertClose;
 import static dev.gatun.runtime.TestTensors.assertSameBits;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import org.junit.jupiter.api.BeforeEach;
@@ -27,12 +28,12 @@ class BrainTest {
 
   /** Says so where bf16 cannot be tested. */
   static void assumeAvailable() {
-    var reason = Backend.unavailable(Device.Kind.CPU, "bf16");
+    var reason = Backend.unavailable(Device.CPU, "cpu", Precision.BF16);
     assumeTrue(reason.isEmpty(), "bf16 was not tested: " + reason);
   }
 
   static Backend open(int threads) {
-    return Backend.open(Device.CPU, "bf16", threads);
+    return Backend.open(Device.CPU, "cpu", Precision.BF16, threads);
   }
 
   /** The same numbers rounded to bf16. */
@@ -193,9 +194,11 @@ class BrainTest {
   }
 
   @Test
-  void itIsNamedForWhatItDoes() {
+  void itSaysWhatItDoes() {
     try (var backend = open(1)) {
-      assertEquals("bf16", backend.name());
+      assertEquals("cpu", backend.name());
+      assertEquals(Precision.BF16, backend.precision());
+      assertTrue(backend.description().contains("bf16"), backend.description());
     }
   }
 }

@@ -97,6 +97,11 @@ final class MirrorBackend implements Backend {
   }
 
   @Override
+  public Precision precision() {
+    return inner.precision();
+  }
+
+  @Override
   public int threads() {
     return inner.threads();
   }

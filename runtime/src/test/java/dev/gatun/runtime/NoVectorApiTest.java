@@ -38,7 +38,7 @@ class NoVectorApiTest {
       }
     }
     List<String> said = LOG.toString(StandardCharsets.UTF_8).lines().toList();
-    var lines = said.stream().filter(line -> line.contains("backend")).toList();
+    var lines = said.stream().filter(line -> line.contains("computing with")).toList();
     assertEquals(1, lines.size(), () -> "log: " + said);
     assertTrue(lines.getFirst().contains("computing with the reference backend"), lines.getFirst());
     assertTrue(lines.getFirst().contains("not with cpu"), lines.getFirst());
@@ -47,12 +47,26 @@ class NoVectorApiTest {
 
   @Test
   void theCpuBackendSaysWhatIsMissing() {
-    assertEquals(List.of("cpu", "bf16", "reference"), Backend.names(Device.Kind.CPU));
+    assertEquals(List.of("cpu", "reference"), Backend.names(Device.Kind.CPU));
     var reason = Backend.unavailable(Device.Kind.CPU, "cpu");
     assertTrue(reason.contains(CURE), reason);
     var thrown =
         assertThrows(UnsupportedOperationException.class, () -> Backend.open(Device.CPU, "cpu", 1));
     assertTrue(thrown.getMessage().contains(CURE), thrown.getMessage());
+  }
+
+  @Test
+  void theReferenceComputesInF32WhateverIsAskedFor() {
+    try (var backend = Backend.open(Device.CPU, Precision.BF16, 1)) {
+      assertEquals("reference", backend.name());
+      assertEquals(Precision.F32, backend.precision());
+    }
+    var said = LOG.toString(StandardCharsets.UTF_8);
+    assertTrue(
+        said.contains("computing in f32; not in bf16: the reference backend computes in f32 alone"),
+        said);
+    var reason = Backend.unavailable(Device.CPU, "cpu", Precision.BF16);
+    assertTrue(reason.contains(CURE), reason);
   }
 
   @Test

@@ -45,6 +45,7 @@ public final class SoftwareDevice {
   private final MethodHandle live;
   private final MethodHandle bytes;
   private final MethodHandle contexts;
+  private final MethodHandle capability;
   private final MethodHandle strict;
   private final MethodHandle lazy;
   private final MethodHandle reverse;
@@ -63,6 +64,7 @@ public final class SoftwareDevice {
     live = function(driver, "soft_live", JAVA_LONG);
     bytes = function(driver, "soft_bytes", JAVA_LONG);
     contexts = function(driver, "soft_contexts", JAVA_INT);
+    capability = function(driver, "soft_capability", null, JAVA_INT);
     strict = function(driver, "soft_strict", null, JAVA_INT);
     lazy = function(driver, "soft_lazy", null, JAVA_INT);
     reverse = function(driver, "soft_reverse", null, JAVA_INT);
@@ -203,6 +205,13 @@ public final class SoftwareDevice {
   /** How often the context is retained. */
   public int contexts() {
     return (int) call(contexts);
+  }
+
+  /**
+   * What the GPUs can compute: ten times the first part of the compute capability and the second.
+   */
+  public void capability(int number) {
+    call(capability, number);
   }
 
   /** Whether every access of a kernel is checked, which is slow. */

@@ -44,7 +44,6 @@ final class TestBackends {
   /** Those of the host alone, for what is not promised of a GPU. */
   static List<String> hostNames() {
     return Backend.names(Device.Kind.CPU).stream()
-        .filter(name -> !name.equals("bf16")) // which rounds, and has tests of its own
         .filter(name -> Backend.unavailable(Device.Kind.CPU, name).isEmpty())
         .toList();
   }

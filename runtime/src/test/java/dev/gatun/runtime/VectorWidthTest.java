@@ -10,7 +10,7 @@ class VectorWidthTest {
   @Test
   void theBestBackendComputesWithTheWidthThatWasAskedFor() {
     int bits = Integer.getInteger("gatun.cpu.vectorBits", 0);
-    try (var backend = Backend.open(Device.CPU, null, 1)) {
+    try (var backend = Backend.open(Device.CPU, Precision.F32, 1)) {
       assertEquals("cpu", backend.name());
       var expected = bits == 0 ? "-bit vectors" : " " + bits + "-bit vectors";
       assertTrue(backend.description().contains(expected), backend.description());

@@ -49,6 +49,7 @@ final class RequestParameters {
     companions.forEach((part, source) -> parameters.put(part, source.name()));
     parameters.put("model-digest", pipeline.fingerprint());
     companions.forEach((part, source) -> parameters.put(part + "-digest", source.fingerprint()));
+    parameters.put("dtype", pipeline.backend().precision().toString());
     parameters.put("backend", pipeline.backend().name());
     return parameters;
   }

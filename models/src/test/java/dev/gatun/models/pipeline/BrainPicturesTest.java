@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 import java.util.Locale;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -17,10 +18,10 @@ class BrainPicturesTest {
   @ParameterizedTest
   @CsvSource({"dit-fruit, 50", "adm-digits, 50", "diffit-digits, 50", "uvit-digits, 25"})
   void thePicturesAreAlike(String name, int steps) throws Exception {
-    var reason = Backend.unavailable(Device.Kind.CPU, "bf16");
+    var reason = Backend.unavailable(Device.CPU, "cpu", Precision.BF16);
     assumeTrue(reason.isEmpty(), "bf16 was not tested: " + reason);
-    byte[] expected = draw(name, steps, "cpu");
-    byte[] found = draw(name, steps, "bf16");
+    byte[] expected = draw(name, steps, Precision.F32);
+    byte[] found = draw(name, steps, Precision.BF16);
     double sum = 0;
     for (int i = 0; i < expected.length; i++) {
       int distance = (expected[i] & 0xFF) - (found[i] & 0xFF);
@@ -32,8 +33,8 @@ class BrainPicturesTest {
     assertTrue(decibels >= LEAST_DECIBELS, report);
   }
 
-  private static byte[] draw(String name, int steps, String backendName) throws Exception {
-    try (var backend = Backend.open(Device.CPU, backendName, 2);
+  private static byte[] draw(String name, int steps, Precision precision) throws Exception {
+    try (var backend = Backend.open(Device.CPU, "cpu", precision, 2);
         var pipeline = ImagePipeline.bundledLoader(name).backend(backend).load()) {
       return pipeline
           .request()

@@ -110,7 +110,7 @@ class ImagePipelineTest {
       assertEquals(
           "model: tiny.safetensors, seed: 4, count: 3, classes: all, size: 16, rng: image,"
               + " sampler: ddim, steps: 5, guidance: 1.5, guidance-channels: all, clip: true,"
-              + " model-digest: DIGEST, backend: cpu",
+              + " model-digest: DIGEST, dtype: f32, backend: cpu",
           first.describe().replaceFirst("[0-9a-f]{8}-[0-9a-f]{8}", "DIGEST"));
       var torch = request.rng(Rng.TORCH).guidanceChannels(2).batch(3).sampler("ddpm").generate();
       assertEquals("2", torch.parameters().get("guidance-channels"));

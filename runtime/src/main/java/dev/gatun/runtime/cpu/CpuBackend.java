@@ -12,6 +12,7 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
@@ -41,10 +42,7 @@ final class CpuBackend implements Backend {
   /** Computes products in bf16; null for f32. */
   private final BrainOperators brain;
 
-  /**
-   * @param bf16 whether linear layers round their factors to bf16, on matrix tiles
-   */
-  CpuBackend(int threads, boolean bf16) {
+  CpuBackend(int threads, Precision precision) {
     team = new ThreadTeam(threads);
     scratch = new Scratch[threads];
     for (int i = 0; i < threads; i++) {
@@ -61,18 +59,23 @@ final class CpuBackend implements Backend {
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
     copying = new Copying(team);
-    brain = bf16 ? new BrainOperators(team) : null;
+    brain = precision == Precision.BF16 ? new BrainOperators(team) : null;
     WarmUp.start();
   }
 
   @Override
   public String name() {
-    return brain == null ? "cpu" : "bf16";
+    return "cpu";
   }
 
   @Override
   public Device device() {
     return Device.CPU;
+  }
+
+  @Override
+  public Precision precision() {
+    return brain == null ? Precision.F32 : Precision.BF16;
   }
 
   @Override

@@ -3,6 +3,8 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.BackendProvider;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
+import java.util.Set;
 
 /**
  * Offers {@link CpuBackend} where the Vector API is there and compiled well. This class touches no
@@ -22,6 +24,11 @@ public final class CpuProvider implements BackendProvider {
   @Override
   public int speed() {
     return 10;
+  }
+
+  @Override
+  public Set<Precision> precisions() {
+    return Set.of(Precision.F32, Precision.BF16);
   }
 
   @Override
@@ -48,7 +55,15 @@ public final class CpuProvider implements BackendProvider {
   }
 
   @Override
-  public Backend open(Device device, int threads) {
-    return new CpuBackend(threads, false);
+  public String unavailable(Device device, Precision precision) {
+    return switch (precision) {
+      case F32 -> "";
+      case BF16 -> BrainTiles.unavailable();
+    };
+  }
+
+  @Override
+  public Backend open(Device device, Precision precision, int threads) {
+    return new CpuBackend(threads, precision);
   }
 }

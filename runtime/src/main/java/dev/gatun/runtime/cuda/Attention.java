@@ -20,7 +20,7 @@ final class Attention implements AutoCloseable {
   Attention(
       Session session,
       Dnn library,
-      Precision precision,
+      Products products,
       AttentionKernels own,
       MovementKernels movement,
       Scratch scratch) {
@@ -29,7 +29,7 @@ final class Attention implements AutoCloseable {
     this.own = own;
     this.movement = movement;
     this.scratch = scratch;
-    rounds = precision == Precision.BF16;
+    rounds = products == Products.BF16;
     // All of its engines compile when they are planned; a network has one to three shapes.
     engines = new Engines(false, false, session.mostWorkspace());
   }

@@ -20,7 +20,7 @@ final class Convolution implements AutoCloseable {
   Convolution(
       Session session,
       Dnn library,
-      Precision precision,
+      Products products,
       ConvolutionKernels own,
       PointwiseKernels pointwise,
       Scratch scratch) {
@@ -28,7 +28,7 @@ final class Convolution implements AutoCloseable {
     this.own = own;
     this.pointwise = pointwise;
     this.scratch = scratch;
-    engines = new Engines(precision == Precision.F32, true, session.mostWorkspace());
+    engines = new Engines(products == Products.F32, true, session.mostWorkspace());
     this.library = library;
   }
 

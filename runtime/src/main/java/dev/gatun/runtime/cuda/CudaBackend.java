@@ -12,6 +12,7 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Replay;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -27,7 +28,7 @@ import java.lang.foreign.ValueLayout;
  */
 final class CudaBackend implements Backend {
   private final Device device;
-  private final Precision precision = Precision.ofSystem();
+  private final Products products;
   private final Session session;
   private final CudaOperators operators;
 
@@ -35,11 +36,12 @@ final class CudaBackend implements Backend {
    * @throws CudaException if the GPU cannot be used
    * @throws dev.gatun.bindings.loader.MissingLibraryException if a library is missing
    */
-  CudaBackend(Device device, Gpu gpu) {
+  CudaBackend(Device device, Gpu gpu, Products products) {
     this.device = device;
+    this.products = products;
     session = new Session(gpu);
     try {
-      operators = new CudaOperators(session, precision);
+      operators = new CudaOperators(session, products);
     } catch (RuntimeException | Error e) {
       session.close();
       throw e;
@@ -56,6 +58,11 @@ final class CudaBackend implements Backend {
     return device;
   }
 
+  @Override
+  public Precision precision() {
+    return products.precision();
+  }
+
   /** One stream, whatever the GPU does inside. */
   @Override
   public int threads() {
@@ -66,7 +73,7 @@ final class CudaBackend implements Backend {
   public String description() {
     return session.gpu()
         + ", products in "
-        + precision
+        + products
         + ", cuBLASLt "
         + Blas.version()
         + ", cuDNN "

@@ -16,7 +16,7 @@ final class CudaOperators {
   private final Convolution convolution;
   private final Attention attention;
 
-  CudaOperators(Session session, Precision precision) {
+  CudaOperators(Session session, Products products) {
     try {
       session.enter();
       var gpu = session.gpu();
@@ -31,11 +31,11 @@ final class CudaOperators {
       attentionKernels = new AttentionKernels(kernels, launcher, scratch);
       var convolutionKernels = new ConvolutionKernels(kernels, launcher);
       transfer = own(new Transfer(session, movement, scratch));
-      linear = own(new Linear(session, precision, pointwise, scratch));
+      linear = own(new Linear(session, products, pointwise, scratch));
       var dnn = own(new Dnn(session.stream()));
       convolution =
-          own(new Convolution(session, dnn, precision, convolutionKernels, pointwise, scratch));
-      attention = own(new Attention(session, dnn, precision, attentionKernels, movement, scratch));
+          own(new Convolution(session, dnn, products, convolutionKernels, pointwise, scratch));
+      attention = own(new Attention(session, dnn, products, attentionKernels, movement, scratch));
     } catch (RuntimeException | Error e) {
       closeOwned();
       throw e;

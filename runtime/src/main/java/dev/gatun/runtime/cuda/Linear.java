@@ -14,11 +14,11 @@ final class Linear implements AutoCloseable {
   private final PointwiseKernels pointwise;
   private final Scratch scratch;
 
-  Linear(Session session, Precision precision, PointwiseKernels pointwise, Scratch scratch) {
+  Linear(Session session, Products products, PointwiseKernels pointwise, Scratch scratch) {
     this.session = session;
     this.pointwise = pointwise;
     this.scratch = scratch;
-    matmul = new Matmul(session, precision);
+    matmul = new Matmul(session, products);
   }
 
   /** {@code out = residual + gate ⊙ activation(x·Wᵀ + bias)}. */

@@ -24,7 +24,7 @@ final class Matmul implements AutoCloseable {
 
   private final Session session;
   private final Blas blas;
-  private final Precision precision;
+  private final Products products;
   private final Scratch workspace;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment one = arena.allocateFrom(JAVA_FLOAT, 1f);
@@ -32,9 +32,9 @@ final class Matmul implements AutoCloseable {
   private final MemorySegment biasPointer = arena.allocate(JAVA_LONG);
   private final PlanCache<MatmulShape, MatmulPlan> plans = new PlanCache<>();
 
-  Matmul(Session session, Precision precision) {
+  Matmul(Session session, Products products) {
     this.session = session;
-    this.precision = precision;
+    this.products = products;
     workspace = new Scratch(session);
     blas = new Blas();
   }
@@ -65,7 +65,7 @@ final class Matmul implements AutoCloseable {
       if (session.stream().isCapturing()) {
         throw new UnrecordableException("a product has no plan yet");
       }
-      plan = new MatmulPlan(blas, shape, precision, WORKSPACE, bias);
+      plan = new MatmulPlan(blas, shape, products, WORKSPACE, bias);
       plans.put(shape, plan);
     }
     if (!plan.isPossible()) {

@@ -27,10 +27,10 @@ final class MatmulPlan implements AutoCloseable {
    * @param most bytes of workspace
    * @param bias an address that the bias may have, or 0
    */
-  MatmulPlan(Blas blas, MatmulShape shape, Precision precision, long most, long bias) {
+  MatmulPlan(Blas blas, MatmulShape shape, Products products, long most, long bias) {
     result = cublasLtMatmulHeuristicResult_t.allocate(memory);
     try (var arena = Arena.ofConfined()) {
-      operation = operation(shape, precision, bias, arena);
+      operation = operation(shape, products, bias, arena);
       // W lies in memory as [n, k] or [k, n]: to cuBLAS columns of k or of n.
       w =
           shape.transposed()
@@ -51,9 +51,9 @@ final class MatmulPlan implements AutoCloseable {
     }
   }
 
-  private MemorySegment operation(MatmulShape shape, Precision precision, long bias, Arena arena) {
+  private MemorySegment operation(MatmulShape shape, Products products, long bias, Arena arena) {
     int compute =
-        switch (precision) {
+        switch (products) {
           case F32 -> CublasLt.CUBLAS_COMPUTE_32F();
           case TF32 -> CublasLt.CUBLAS_COMPUTE_32F_FAST_TF32();
           case BF16 -> CublasLt.CUBLAS_COMPUTE_32F_FAST_16BF();

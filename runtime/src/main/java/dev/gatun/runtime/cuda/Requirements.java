@@ -5,6 +5,7 @@ import dev.gatun.bindings.loader.MissingLibraryException;
 import dev.gatun.bindings.loader.NvidiaLibrary;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 import java.util.List;
 
 /**
@@ -16,6 +17,9 @@ final class Requirements {
       List.of(NvidiaLibrary.NVRTC, NvidiaLibrary.CUBLAS_LT, NvidiaLibrary.CUDNN);
 
   private static final int OLDEST = 12000;
+
+  /** First part of the compute capability of the first GPUs that multiply numbers in bf16. */
+  private static final int AMPERE = 8;
 
   private Requirements() {}
 
@@ -56,12 +60,28 @@ final class Requirements {
     return Math.max(KernelCompiler.ofSystem(), Blas.cudaVersion());
   }
 
+  /** Why a GPU does not compute in a precision, in one sentence; empty if it does. */
+  static String missing(Device device, Precision precision) {
+    if (precision == Precision.F32) {
+      return "";
+    }
+    var products = Products.of(precision);
+    if (products.precision() != precision) {
+      return "-D" + Products.PROPERTY + "=" + products + " says otherwise: leave that option out";
+    }
+    return Driver.open().gpus().stream()
+        .filter(gpu -> gpu.index() == device.index() && gpu.major() < AMPERE)
+        .findFirst()
+        .map(gpu -> "the GPU " + gpu + " multiplies no bf16: compute in f32")
+        .orElse("");
+  }
+
   /**
    * Opens a GPU.
    *
    * @throws UnsupportedOperationException if it cannot be used; the message says why
    */
-  static Backend open(Device device) {
+  static Backend open(Device device, Precision precision) {
     try {
       var gpus = Driver.open().gpus();
       if (device.index() >= gpus.size()) {
@@ -71,7 +91,7 @@ final class Requirements {
                 + ": the NVIDIA driver shows "
                 + (gpus.size() == 1 ? "one GPU, cuda:0" : gpus.size() + " GPUs, from cuda:0"));
       }
-      return new CudaBackend(device, gpus.get(device.index()));
+      return new CudaBackend(device, gpus.get(device.index()), Products.of(precision));
     } catch (MissingLibraryException | CudaException e) {
       throw new UnsupportedOperationException(e.getMessage(), e);
     }

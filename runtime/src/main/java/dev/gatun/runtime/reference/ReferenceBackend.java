@@ -15,6 +15,7 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.FeatureMapChecks;
 import dev.gatun.runtime.GradientChecks;
 import dev.gatun.runtime.OperatorChecks;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
@@ -42,6 +43,11 @@ public final class ReferenceBackend implements Backend {
   @Override
   public Device device() {
     return Device.CPU;
+  }
+
+  @Override
+  public Precision precision() {
+    return Precision.F32;
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.gatun.runtime.reference;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.BackendProvider;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 
 /** Finds the {@link ReferenceBackend}, which works wherever Java does. */
 public final class ReferenceProvider implements BackendProvider {
@@ -30,7 +31,7 @@ public final class ReferenceProvider implements BackendProvider {
   }
 
   @Override
-  public Backend open(Device device, int threads) {
+  public Backend open(Device device, Precision precision, int threads) {
     // One thread whatever is asked for: this backend is there to be read.
     return new ReferenceBackend();
   }

@@ -7,6 +7,7 @@ import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.io.BufferedReader;
@@ -40,15 +41,21 @@ public final class OperatorServer implements AutoCloseable {
   private Runnable operator = () -> {};
   private int operands;
 
-  private OperatorServer(String name, int threads) {
-    backend = Backend.open(Device.CPU, name, threads);
+  private OperatorServer(Precision precision, int threads) {
+    var reason = Backend.unavailable(Device.CPU, "cpu", precision);
+    if (!reason.isEmpty()) {
+      // what computes in f32 instead is not to be compared
+      throw new UnsupportedOperationException(precision + " cannot be measured here: " + reason);
+    }
+    backend = Backend.open(Device.CPU, "cpu", precision, threads);
   }
 
-  /** Serves until the input ends; the arguments are the number of threads and the backend. */
+  /** Serves until the input ends; the arguments are the number of threads and f32 or bf16. */
   public static void main(String[] args) throws IOException {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 2;
     var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    try (var server = new OperatorServer(args.length > 1 ? args[1] : "cpu", threads)) {
+    var precision = Precision.valueOf((args.length > 1 ? args[1] : "f32").toUpperCase(Locale.ROOT));
+    try (var server = new OperatorServer(precision, threads)) {
       System.out.println(server.backend.description());
       server.serve(in);
     }

@@ -89,7 +89,7 @@ final class BenchCommand implements Command {
       var candidate = load(arguments.matchedPositionalValue(0, ModelSource.DEFAULT), backend);
       try (var network = candidate.network) {
         var timing = time(network, batch, steps, backend);
-        var members = members(candidate, batch, dtype(arguments, backend), backend, timing);
+        var members = members(candidate, batch, backend, timing);
         if (arguments.hasMatchedOption("--json")) {
           main.print(members);
         } else {
@@ -97,10 +97,6 @@ final class BenchCommand implements Command {
         }
       }
     }
-  }
-
-  private static String dtype(ParseResult arguments, Backend backend) {
-    return backend.name().equals("bf16") ? "bf16" : ComputeOptions.dtype(arguments);
   }
 
   private static int number(ParseResult arguments, String option, int otherwise, int most) {
@@ -188,14 +184,14 @@ final class BenchCommand implements Command {
   }
 
   private static SequencedMap<String, Json> members(
-      Candidate candidate, int batch, String dtype, Backend backend, Timing timing) {
+      Candidate candidate, int batch, Backend backend, Timing timing) {
     double median = timing.median();
     double gflops = 2.0 * candidate.network.config().multiplyAdds(batch) / median / 1e9;
     var members = new LinkedHashMap<String, Json>();
     members.put("model", new JsonString(candidate.name));
     members.put("device", new JsonString(backend.device().toString()));
     members.put("backend", new JsonString(backend.name()));
-    members.put("dtype", new JsonString(dtype));
+    members.put("dtype", new JsonString(backend.precision().toString()));
     members.put("threads", JsonNumber.of(backend.threads()));
     members.put("batch", JsonNumber.of(batch));
     members.put("steps", JsonNumber.of(timing.sorted.length));

@@ -2,6 +2,8 @@ package dev.gatun.cli;
 
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
+import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -19,11 +21,11 @@ final class ComputeOptions {
                 "--dtype",
                 "f32|bf16",
                 String.class,
-                "How linear layers compute. Default: f32; bf16 needs AMX or a GPU."))
+                "In what products are computed: bf16 is faster on AMX or a GPU. Default: f32."))
         .addOption(
             Command.option(
                 "--backend",
-                "cpu|reference|bf16",
+                "cpu|reference",
                 String.class,
                 "What computes there. Default: the fastest that works."))
         .addOption(
@@ -34,13 +36,13 @@ final class ComputeOptions {
                 "How many threads compute. Default: one for each processor."));
   }
 
-  /** How linear layers compute. */
-  static String dtype(ParseResult arguments) {
+  private static Precision precision(ParseResult arguments) {
     var dtype = arguments.matchedOptionValue("--dtype", "f32");
-    if (!dtype.equals("f32") && !dtype.equals("bf16")) {
-      throw CommandException.usage("--dtype is '" + dtype + "', expected f32 or bf16");
-    }
-    return dtype;
+    return Stream.of(Precision.values())
+        .filter(precision -> precision.toString().equals(dtype))
+        .findFirst()
+        .orElseThrow(
+            () -> CommandException.usage("--dtype is '" + dtype + "', expected f32 or bf16"));
   }
 
   /** Opens the backend, which is the caller's to close. */
@@ -51,19 +53,10 @@ final class ComputeOptions {
     }
     var device = arguments.matchedOptionValue("--device", "cpu");
     String backend = arguments.matchedOptionValue("--backend", null);
-    var dtype = dtype(arguments);
+    var precision = precision(arguments);
     try {
       var parsed = Device.parse(device);
-      if (dtype.equals("bf16") && parsed.kind() == Device.Kind.CPU) {
-        if (backend != null && !backend.equals(dtype)) {
-          throw CommandException.usage(
-              "--dtype bf16 does not go with --backend " + backend + ": leave one of them out");
-        }
-        backend = dtype;
-      } else if (dtype.equals("bf16")) {
-        System.setProperty("gatun.cuda.math", dtype);
-      }
-      return Backend.open(parsed, backend, threads == null ? 0 : threads);
+      return Backend.open(parsed, backend, precision, threads == null ? 0 : threads);
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());
     } catch (UnsupportedOperationException e) {

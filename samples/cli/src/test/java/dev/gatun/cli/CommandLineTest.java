@@ -93,7 +93,8 @@ class CommandLineTest {
           generate --backend gpu               | 'gpu'
           generate --threads 0                 | --threads is 0
           generate --dtype f64                 | --dtype is 'f64', expected f32 or bf16
-          generate --dtype bf16 --backend cpu  | --dtype bf16 does not go with --backend cpu
+          generate --dtype bf16 --backend reference | the reference backend computes in f32 alone: leave that name out, or bf16
+          generate --backend bf16              | no backend 'bf16' for this device: there are [cpu, reference]
           generate --threads 1000000000        | --threads is 1000000000
           generate --out fruit.jpg             | written as PNG
           generate one two                     | 'two'

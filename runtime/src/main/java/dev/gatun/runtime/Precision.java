@@ -1,0 +1,24 @@
+package dev.gatun.runtime;
+
+import java.util.Locale;
+
+/**
+ * How products of matrices are computed. Tensors are {@link DType#F32} and sums are f32 or wider in
+ * any case; how weights are stored in a file is another matter, see {@link DType}.
+ */
+public enum Precision {
+  /** Factors are taken as they are. */
+  F32,
+
+  /**
+   * Factors are rounded to bf16, which keeps 8 of their 24 bits: several times as fast where the
+   * hardware multiplies such numbers. Which operators do it, {@link Backend#description} says.
+   */
+  BF16;
+
+  /** The name in lower case, as the command line has it. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}
