@@ -17,6 +17,7 @@ import dev.gatun.models.json.Json.JsonString;
 import dev.gatun.models.json.JsonException;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,6 +55,9 @@ public record ModelFile(
 
   /** The key of a file's metadata that names the published checkpoint that it was made from. */
   public static final String PRESET = "preset";
+
+  /** Norms and position embeddings often stay in f32 where everything else has 16 bits. */
+  private static final double BY_FAR_MOST = 0.9;
 
   public ModelFile {
     classes = List.copyOf(classes);
@@ -377,14 +381,31 @@ public record ModelFile(
 
   /** The element types in the file, that of most elements first, for people. */
   public static List<String> dtypes(Checkpoint checkpoint) {
-    Map<DType, Long> elements =
-        checkpoint.tensors().values().stream()
-            .collect(
-                Collectors.groupingBy(
-                    TensorInfo::dtype, Collectors.summingLong(info -> info.shape().size())));
-    return elements.entrySet().stream()
+    return elements(checkpoint).entrySet().stream()
         .sorted(Map.Entry.<DType, Long>comparingByValue().reversed())
         .map(entry -> entry.getKey().name())
         .toList();
+  }
+
+  /**
+   * The precision that a file is stored for: bf16 if by far most of its floating-point numbers have
+   * 16 bits, else f32.
+   */
+  public static Precision storedPrecision(Checkpoint checkpoint) {
+    long all = 0;
+    long small = 0;
+    for (var entry : elements(checkpoint).entrySet()) {
+      var dtype = entry.getKey();
+      all += dtype.isFloating() ? entry.getValue() : 0;
+      small += dtype == DType.BF16 || dtype == DType.F16 ? entry.getValue() : 0;
+    }
+    return small > 0 && small >= all * BY_FAR_MOST ? Precision.BF16 : Precision.F32;
+  }
+
+  private static Map<DType, Long> elements(Checkpoint checkpoint) {
+    return checkpoint.tensors().values().stream()
+        .collect(
+            Collectors.groupingBy(
+                TensorInfo::dtype, Collectors.summingLong(info -> info.shape().size())));
   }
 }

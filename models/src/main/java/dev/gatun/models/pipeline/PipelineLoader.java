@@ -16,6 +16,7 @@ import dev.gatun.models.vae.AutoencoderKL;
 import dev.gatun.models.vae.AutoencoderKLConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -41,6 +42,7 @@ public final class PipelineLoader {
   private Path classifier;
   private Path upsampler;
   private int size;
+  private Precision precision;
   private Backend backend;
 
   PipelineLoader(String bundled, Path path) {
@@ -97,7 +99,19 @@ public final class PipelineLoader {
     return this;
   }
 
-  /** What to compute with; it stays the caller's to close, after the pipeline. */
+  /**
+   * What to compute in, f32 unless told. Where this machine cannot, it is f32 as well, and the log
+   * says why.
+   */
+  public PipelineLoader precision(Precision value) {
+    precision = Objects.requireNonNull(value, "precision");
+    return this;
+  }
+
+  /**
+   * What to compute with, in the precision that it was opened with; it stays the caller's to close,
+   * after the pipeline. Unless told, the fastest that works on this machine's CPU.
+   */
   public PipelineLoader backend(Backend value) {
     backend = Objects.requireNonNull(value, "backend");
     return this;
@@ -107,7 +121,8 @@ public final class PipelineLoader {
    * Loads everything.
    *
    * @throws CheckpointException if a file is broken, missing, or not what it is given for
-   * @throws IllegalArgumentException if the network cannot make pictures of the size
+   * @throws IllegalArgumentException if the network cannot make pictures of the size, or if both a
+   *     backend and a precision are given
    */
   public ImagePipeline load() throws CheckpointException {
     if (path == null) {
@@ -126,13 +141,17 @@ public final class PipelineLoader {
 
   /** The same for a checkpoint that is open and recognised. */
   ImagePipeline load(Checkpoint checkpoint, ModelFile recognised) throws CheckpointException {
+    if (backend != null && precision != null) {
+      throw new IllegalArgumentException(
+          "the precision is that of the backend: give the loader one of them");
+    }
     var file = checkpoint.name();
     var model = recognised.requirePictures(file);
     Deque<AutoCloseable> owned = new ArrayDeque<>();
     try {
       var device = backend;
       if (device == null) {
-        device = Backend.open(Device.CPU);
+        device = Backend.open(Device.CPU, precision == null ? Precision.F32 : precision, 0);
         owned.push(device);
       }
       var companions = new Companions();

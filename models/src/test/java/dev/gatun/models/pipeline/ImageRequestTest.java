@@ -201,6 +201,7 @@ class ImageRequestTest {
     isNull("classifier", () -> loader.classifier(null));
     isNull("upsampler", () -> loader.upsampler(null));
     isNull("backend", () -> loader.backend(null));
+    isNull("precision", () -> loader.precision(null));
   }
 
   private static void isNull(String name, Executable call) {

@@ -14,6 +14,7 @@ import dev.gatun.models.dit.DiTConfig;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.io.IOException;
@@ -142,6 +143,36 @@ class ModelFileTest {
       var model = ModelFile.recognise(checkpoint, null);
       assertEquals(new DiTConfig(16, 4, 3, 72, 2, 6, 4, 7, true, false), model.config());
       assertEquals(List.of("F16"), ModelFile.dtypes(checkpoint));
+    }
+  }
+
+  /** Nine in ten floating-point numbers decide; whole numbers do not count. */
+  @ParameterizedTest
+  @CsvSource({
+    "F32:100, F32",
+    "BF16:100, BF16",
+    "F16:100, BF16",
+    "F64:100, F32",
+    "I64:100, F32",
+    "F32:10 BF16:90, BF16",
+    "F32:11 BF16:89, F32",
+    "F32:10 BF16:45 F16:45, BF16",
+    "F32:10 BF16:90 I64:500, BF16",
+    "F64:11 F16:89, F32"
+  })
+  void mostOfTheNumbersSayWhatAFileIsStoredFor(String contents, Precision precision)
+      throws IOException {
+    var tensors = new LinkedHashMap<String, Tensor>();
+    for (var part : contents.split(" ")) {
+      var pair = part.split(":");
+      var shape = Shape.of(Integer.parseInt(pair[1]));
+      tensors.put(pair[0], Tensor.allocate(DType.valueOf(pair[0]), shape));
+    }
+    var file = dir.resolve("stored.safetensors");
+    SafetensorsWriter.write(file, Map.of(), tensors);
+    tensors.values().forEach(Tensor::close);
+    try (var checkpoint = Checkpoint.open(file)) {
+      assertEquals(precision, ModelFile.storedPrecision(checkpoint));
     }
   }
 
