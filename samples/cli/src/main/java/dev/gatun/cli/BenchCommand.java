@@ -1,5 +1,6 @@
 package dev.gatun.cli;
 
+import dev.gatun.cli.ComputeOptions.Weights;
 import dev.gatun.models.Network;
 import dev.gatun.models.RandomParameters;
 import dev.gatun.models.checkpoint.CheckpointException;
@@ -11,6 +12,7 @@ import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.Families;
 import dev.gatun.models.pipeline.Families.Member;
 import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.Precision;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -85,8 +87,12 @@ final class BenchCommand implements Command {
   public void run(ParseResult arguments) throws IOException, InterruptedException {
     int batch = number(arguments, "--batch", 1, MOST_BATCH);
     int steps = number(arguments, "--steps", 10, MOST_STEPS);
-    try (var backend = ComputeOptions.open(arguments)) {
-      var candidate = load(arguments.matchedPositionalValue(0, ModelSource.DEFAULT), backend);
+    var model = arguments.matchedPositionalValue(0, ModelSource.DEFAULT);
+    var size = size(model);
+    // random weights are made in f32
+    Weights weights = () -> size.isPresent() ? Precision.F32 : ModelSource.storedPrecision(model);
+    try (var backend = ComputeOptions.open(arguments, weights)) {
+      var candidate = size.isPresent() ? random(model, size.get(), backend) : load(model, backend);
       try (var network = candidate.network) {
         var timing = time(network, batch, steps, backend);
         var members = members(candidate, batch, backend, timing);
@@ -107,17 +113,13 @@ final class BenchCommand implements Command {
     return value;
   }
 
-  private static Candidate load(String model, Backend backend) throws CheckpointException {
-    var preset = ModelSource.isFile(model) ? Optional.<Member>empty() : Families.preset(model);
-    if (preset.isPresent()) {
-      var member = preset.get();
-      int suffix = model.lastIndexOf('-');
-      var size = member.config().model().equals("dit") && suffix > model.indexOf('/');
-      var name = member.config().name() + (size ? model.substring(suffix) : "");
-      return new Candidate(
-          name, member.family().load(member.config(), new RandomParameters(), backend));
+  /** The published size that a word means, which has random weights; none for a checkpoint. */
+  private static Optional<Member> size(String model) {
+    if (ModelSource.isFile(model)) {
+      return Optional.empty();
     }
-    if (!ModelSource.isFile(model) && mayBeSize(model)) {
+    var size = Families.preset(model);
+    if (size.isEmpty() && mayBeSize(model)) {
       throw CommandException.usage(
           model
               + " is neither a file, nor bundled, nor a published size: there are DiT-S, DiT-B, DiT-L"
@@ -130,6 +132,18 @@ final class BenchCommand implements Command {
               + "; and bundled are "
               + String.join(", ", BundledModels.names()));
     }
+    return size;
+  }
+
+  private static Candidate random(String model, Member size, Backend backend) {
+    var config = size.config();
+    int suffix = model.lastIndexOf('-');
+    boolean pixels = config.model().equals("dit") && suffix > model.indexOf('/');
+    var name = config.name() + (pixels ? model.substring(suffix) : "");
+    return new Candidate(name, size.family().load(config, new RandomParameters(), backend));
+  }
+
+  private static Candidate load(String model, Backend backend) throws CheckpointException {
     try (var source = ModelSource.open(model)) {
       return new Candidate(
           source.name(), source.recognise(null, "").load(source.checkpoint(), backend));

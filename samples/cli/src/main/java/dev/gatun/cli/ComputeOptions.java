@@ -1,5 +1,7 @@
 package dev.gatun.cli;
 
+import dev.gatun.models.NetworkConfig;
+import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Precision;
@@ -11,7 +13,18 @@ import picocli.CommandLine.ParseResult;
 final class ComputeOptions {
   private static final int MOST_THREADS = 1024;
 
+  private static final String AUTO = "auto";
+
+  /** Parameters of a model that takes its time: published ones have 30 million on, bundled 3. */
+  private static final long LARGE = 10_000_000;
+
   private ComputeOptions() {}
+
+  /** The weights that are to be computed with. */
+  interface Weights {
+    /** What they are stored for; only {@code --dtype auto} asks. */
+    Precision stored() throws CheckpointException;
+  }
 
   static void addTo(CommandSpec spec) {
     spec.addOption(
@@ -19,9 +32,11 @@ final class ComputeOptions {
         .addOption(
             Command.option(
                 "--dtype",
-                "f32|bf16",
+                "f32|bf16|auto",
                 String.class,
-                "In what products are computed: bf16 is faster on AMX or a GPU. Default: f32."))
+                "In what products are computed: bf16 is faster on AMX or a GPU, and becomes f32"
+                    + " where there is neither; auto is bf16 there for weights of 16 bits, else f32."
+                    + " Default: f32."))
         .addOption(
             Command.option(
                 "--backend",
@@ -36,31 +51,50 @@ final class ComputeOptions {
                 "How many threads compute. Default: one for each processor."));
   }
 
-  private static Precision precision(ParseResult arguments) {
-    var dtype = arguments.matchedOptionValue("--dtype", "f32");
-    return Stream.of(Precision.values())
-        .filter(precision -> precision.toString().equals(dtype))
-        .findFirst()
-        .orElseThrow(
-            () -> CommandException.usage("--dtype is '" + dtype + "', expected f32 or bf16"));
-  }
-
-  /** Opens the backend, which is the caller's to close. */
-  static Backend open(ParseResult arguments) {
+  /**
+   * Opens the backend, which is the caller's to close.
+   *
+   * @throws CheckpointException if it depends on weights that cannot be read
+   */
+  static Backend open(ParseResult arguments, Weights weights) throws CheckpointException {
     Integer threads = arguments.matchedOptionValue("--threads", null);
     if (threads != null && (threads < 1 || threads > MOST_THREADS)) {
       throw CommandException.usage("--threads is " + threads + ", expected 1 to " + MOST_THREADS);
     }
-    var device = arguments.matchedOptionValue("--device", "cpu");
     String backend = arguments.matchedOptionValue("--backend", null);
-    var precision = precision(arguments);
+    var dtype = arguments.matchedOptionValue("--dtype", Precision.F32.toString());
     try {
-      var parsed = Device.parse(device);
-      return Backend.open(parsed, backend, precision, threads == null ? 0 : threads);
+      var device = Device.parse(arguments.matchedOptionValue("--device", "cpu"));
+      var precision =
+          dtype.equals(AUTO) ? suited(device, backend, weights.stored()) : precision(dtype);
+      return Backend.open(device, backend, precision, threads == null ? 0 : threads);
     } catch (IllegalArgumentException e) {
       throw CommandException.usage(e.getMessage());
     } catch (UnsupportedOperationException e) {
       throw CommandException.failure(e.getMessage());
     }
+  }
+
+  private static Precision precision(String dtype) {
+    return Stream.of(Precision.values())
+        .filter(precision -> precision.toString().equals(dtype))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                CommandException.usage(
+                    "--dtype is '" + dtype + "', expected f32, bf16 or " + AUTO));
+  }
+
+  /** What weights are stored for, where this machine computes in it. */
+  private static Precision suited(Device device, String backend, Precision stored) {
+    return Backend.unavailable(device, backend, stored).isEmpty() ? stored : Precision.F32;
+  }
+
+  /** Whether the user did not choose, and bf16 would be much faster than what computes. */
+  static boolean lacksBf16(ParseResult arguments, Backend backend, NetworkConfig network) {
+    return !arguments.hasMatchedOption("--dtype")
+        && backend.precision() == Precision.F32
+        && network.parameters() >= LARGE
+        && Backend.unavailable(backend.device(), backend.name(), Precision.BF16).isEmpty();
   }
 }

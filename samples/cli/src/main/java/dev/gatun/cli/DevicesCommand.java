@@ -3,6 +3,7 @@ package dev.gatun.cli;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.DeviceException;
+import dev.gatun.runtime.Precision;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -48,11 +49,25 @@ final class DevicesCommand implements Command {
       try (var backend = Backend.open(Device.CPU, name, 0)) {
         main.say(label + (inUse ? "in use: " : "on request: ") + backend.description());
       }
+      if (inUse) {
+        main.say(label(Precision.BF16.toString()) + bf16());
+      }
       inUse = false;
     }
     for (var name : Backend.names(Device.Kind.CUDA)) {
       var reason = Backend.unavailable(Device.Kind.CUDA, name);
       main.say(label(name) + (reason.isEmpty() ? "on request: " + cuda(name) : "off: " + reason));
+    }
+  }
+
+  /** What computes in bf16 on this machine's processor, or why nothing does. */
+  private static String bf16() {
+    var reason = Backend.unavailable(Device.CPU, null, Precision.BF16);
+    if (!reason.isEmpty()) {
+      return "off: " + reason;
+    }
+    try (var backend = Backend.open(Device.CPU, Precision.BF16, 0)) {
+      return "on request: " + backend.description();
     }
   }
 

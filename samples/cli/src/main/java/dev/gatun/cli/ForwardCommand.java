@@ -67,7 +67,7 @@ final class ForwardCommand implements Command {
     var tensors = new LinkedHashMap<String, Tensor>();
     try (var source = ModelSource.open(arguments.matchedOptionValue("--weights", null));
         var inputs = Checkpoint.open(arguments.<Path>matchedOptionValue("--in", null));
-        var backend = ComputeOptions.open(arguments);
+        var backend = ComputeOptions.open(arguments, source::storedPrecision);
         var network =
             source
                 .recognise(

@@ -175,6 +175,11 @@ public final class Main {
     out.println(Printable.of(line));
   }
 
+  /** Tells the user something beside the result. */
+  void note(String line) {
+    err.println("gatun: " + Printable.of(line));
+  }
+
   /** Where progress goes. */
   PrintStream err() {
     return err;

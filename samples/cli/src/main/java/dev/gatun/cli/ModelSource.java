@@ -5,6 +5,7 @@ import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.models.checkpoint.CheckpointFolder;
 import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.ModelFile;
+import dev.gatun.runtime.Precision;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -71,6 +72,18 @@ record ModelSource(String name, Path path, Checkpoint checkpoint, AutoCloseable 
    */
   ModelFile recognise(Path description, String preset) throws CheckpointException {
     return ModelFile.recognise(path, checkpoint, description, preset);
+  }
+
+  /** What its weights are stored for. */
+  Precision storedPrecision() {
+    return ModelFile.storedPrecision(checkpoint);
+  }
+
+  /** The same of a model that is not open. */
+  static Precision storedPrecision(String model) throws CheckpointException {
+    try (var source = open(model)) {
+      return source.storedPrecision();
+    }
   }
 
   @Override

@@ -43,6 +43,14 @@ class CommandLineTest {
     assertEquals(run.out(), Run.of(command, "--help").out());
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"generate", "forward", "bench"})
+  void helpTellsWhatAutoTakes(String command) {
+    var said = Run.of("help", command).out().replaceAll("\\s+", " ");
+    assertTrue(said.contains("--dtype=f32|bf16|auto In what products are computed"), said);
+    assertTrue(said.contains("auto is bf16 there for weights of 16 bits, else f32"), said);
+  }
+
   @Test
   void version() {
     var run = Run.of("--version");
@@ -92,9 +100,11 @@ class CommandLineTest {
           generate --device tpu                | 'tpu'
           generate --backend gpu               | 'gpu'
           generate --threads 0                 | --threads is 0
-          generate --dtype f64                 | --dtype is 'f64', expected f32 or bf16
+          generate --dtype f64                 | --dtype is 'f64', expected f32, bf16 or auto
+          bench --dtype i4                     | --dtype is 'i4', expected f32, bf16 or auto
           generate --dtype bf16 --backend reference | the reference backend computes in f32 alone: leave that name out, or bf16
           generate --backend bf16              | no backend 'bf16' for this device: there are [cpu, reference]
+          bench DiT-XXL/2 --dtype auto         | DiT-XXL/2 is neither a file, nor bundled, nor a published size
           generate --threads 1000000000        | --threads is 1000000000
           generate --out fruit.jpg             | written as PNG
           generate one two                     | 'two'
@@ -128,6 +138,9 @@ class CommandLineTest {
           """
           generate nothing-here          | nothing-here: there is neither a file nor a bundled model
           generate nothing.pt            | nothing.pt: there is no such file
+          generate nothing.pt --dtype auto | nothing.pt: there is no such file
+          generate --device cuda --dtype bf16 | nothing can compute on cuda:0 here; not cuda:
+          generate --device cuda --dtype auto | nothing can compute on cuda:0 here; not cuda:
           info nothing.pt                | nothing.pt: there is no such file
           generate --device cuda         | nothing can compute on cuda:0 here; not cuda:
           bench --device cuda:1          | nothing can compute on cuda:1 here; not cuda:
@@ -230,6 +243,7 @@ class CommandLineTest {
     assertTrue(run.out().contains("in use: "), run.out());
     assertTrue(run.out().contains("-bit vectors"), run.out());
     assertTrue(run.out().contains(Runtime.version().toString()), run.out());
+    assertTrue(run.out().contains("bf16        "), run.out());
     assertTrue(run.out().contains("cuda        off: "), run.out());
     assertFalse(run.out().contains("null"), run.out());
   }
