@@ -5,6 +5,7 @@ import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Precision;
+import dev.gatun.runtime.Shape;
 import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
@@ -95,6 +96,17 @@ final class ComputeOptions {
     return !arguments.hasMatchedOption("--dtype")
         && backend.precision() == Precision.F32
         && network.parameters() >= LARGE
+        && isMostlyLinear(network)
         && Backend.unavailable(backend.device(), backend.name(), Precision.BF16).isEmpty();
+  }
+
+  /** Whether linear layers hold most of a network: convolutions gain nothing on a CPU. */
+  private static boolean isMostlyLinear(NetworkConfig network) {
+    long linear =
+        network.stateDict().values().stream()
+            .filter(shape -> shape.rank() == 2)
+            .mapToLong(Shape::size)
+            .sum();
+    return linear > network.parameters() / 2;
   }
 }
