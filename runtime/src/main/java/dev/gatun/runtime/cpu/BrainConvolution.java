@@ -29,6 +29,15 @@ final class BrainConvolution implements AutoCloseable {
   private static final int WIDTH = BrainWeight.WIDTH;
   private static final int SUM_BYTES = WIDTH * Float.BYTES;
 
+  /** Bytes of a block of channels of a pixel. */
+  private static final int BLOCK_BYTES = BrainWeight.DEPTH * Short.BYTES;
+
+  /**
+   * Most blocks of channels that go through all taps before the next: neighbouring taps then find
+   * their pixels in the first-level cache.
+   */
+  private static final int PIECE = 4;
+
   /** Positions that are computed together. */
   private static final int CHUNK = 512;
 
@@ -53,8 +62,9 @@ final class BrainConvolution implements AutoCloseable {
   private int left;
   private int pitch; // pixels of a padded line
   private int lines; // of a sample, with those of zeros up to the next
-  private int taps;
   private int blocks; // of 32 channels
+  private int piece; // so many of them go together
+  private int parts; // taps of all pieces
   private long rowBytes;
   private long weight;
   private long begin;
@@ -93,7 +103,6 @@ final class BrainConvolution implements AutoCloseable {
     left = spec.left();
     pitch = Math.addExact(width, Math.max(left, spec.right()));
     lines = Math.addExact(height, Math.max(top, spec.bottom()));
-    taps = kernel.height() * kernel.width();
     blocks = kernel.in() / BrainWeight.DEPTH;
     rowBytes = BrainGemm.rowBytes(blocks);
     epilogue.set(e.activation(), null, residual, out);
@@ -106,14 +115,24 @@ final class BrainConvolution implements AutoCloseable {
     team.run(multiplying);
   }
 
+  /** The places of taps: a piece of the channels after the other, in each all of the kernel. */
   private void setOffsets(BrainKernel kernel) {
-    if (offsets.dim(0) < taps) {
-      offsets.close();
-      offsets = Tensor.allocate(DType.I64, Shape.of(taps));
+    int taps = kernel.height() * kernel.width();
+    piece = Math.min(PIECE, blocks);
+    while (blocks % piece != 0) {
+      piece--;
     }
-    for (int tap = 0; tap < taps; tap++) {
+    parts = taps * (blocks / piece);
+    if (offsets.dim(0) < 2 * parts) {
+      offsets.close();
+      offsets = Tensor.allocate(DType.I64, Shape.of(2 * parts));
+    }
+    for (int part = 0; part < parts; part++) {
+      int block = part / taps * piece;
+      int tap = part % taps;
       long pixels = (long) tap / kernel.width() * pitch + tap % kernel.width();
-      offsets.setLong(tap, pixels * rowBytes);
+      offsets.setLong(2 * part, pixels * rowBytes + block * (long) BLOCK_BYTES);
+      offsets.setLong(2 * part + 1, (tap * blocks + block) * (long) BrainWeight.BLOCK_BYTES);
     }
   }
 
@@ -169,7 +188,7 @@ final class BrainConvolution implements AutoCloseable {
 
   /** Some positions by a panel. */
   private void multiply(BrainScratch buffers, int position, int count, int panel) {
-    int steps = taps * blocks;
+    int steps = parts * piece;
     int most = Math.max(1, BrainTiles.STEPS_OF_A_CALL / steps);
     int all = Math.ceilDiv(count, ROWS);
     long sums = buffers.sums().atLeast((long) CHUNK * SUM_BYTES);
@@ -181,8 +200,8 @@ final class BrainConvolution implements AutoCloseable {
             .set(BrainTiles.B_PANEL, panelBytes)
             .set(BrainTiles.START_STRIDE, 0)
             .set(BrainTiles.C_STRIDE, SUM_BYTES)
-            .set(BrainTiles.STEPS, blocks)
-            .set(BrainTiles.TAPS, taps)
+            .set(BrainTiles.STEPS, piece)
+            .set(BrainTiles.TAPS, parts)
             .set(BrainTiles.OFFSETS, offsets.address());
     for (int block = 0; block < all; block += most) {
       arguments

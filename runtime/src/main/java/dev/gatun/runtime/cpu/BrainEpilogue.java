@@ -153,6 +153,9 @@ final class BrainEpilogue {
     a.bind(rows);
     a.vmovups(zmm(0), Address.of(R8));
     a.vmovups(zmm(1), Address.of(R8, LINE));
+    // The result is read before it is written to, unless its lines are fetched for that.
+    a.prefetchw(Address.at(R10, R11, 8));
+    a.prefetchw(Address.at(R10, R11, 8, LINE));
     constants.activate(activation, zmm(0), zmm(1));
     if (gated) {
       a.vmulps(zmm(0), zmm(0), zmm(30));

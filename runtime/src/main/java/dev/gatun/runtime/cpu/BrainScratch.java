@@ -7,7 +7,7 @@ import dev.gatun.runtime.Tensor;
 /** What one worker needs for the operators in bf16. */
 final class BrainScratch implements AutoCloseable {
   /** Where the only tap of a matrix product stands. */
-  private final Tensor noOffset = Tensor.allocate(DType.I64, Shape.of(1));
+  private final Tensor noOffset = Tensor.allocate(DType.I64, Shape.of(2));
 
   private final Arguments arguments = new Arguments();
   private final Arguments product =

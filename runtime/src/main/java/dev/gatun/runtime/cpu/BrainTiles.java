@@ -30,7 +30,7 @@ import dev.gatun.runtime.cpu.asm.Label;
  * The product on matrix tiles that everything in bf16 is made of, in machine code: {@code C = start
  * + Σ A·B} for a panel of 32 columns and some blocks of 32 rows.
  *
- * <p>A block's rows of A may be taken several times, each time from another place and with the next
+ * <p>A block's rows of A may be taken several times, each time from another place and with another
  * part of B: the taps of a convolution. A matrix product has one tap.
  *
  * <p>Source: Intel, "64 and IA-32 Architectures Optimization Reference Manual", chapter 20, for the
@@ -64,7 +64,7 @@ final class BrainTiles {
 
   static final int A_STRIDE = 1;
 
-  /** Tiles of B, {@code [taps][steps][2]}; moves on from panel to panel. */
+  /** Tiles of B, {@code [taps][steps][2]} in any order of taps; moves on from panel to panel. */
   static final int B = 2;
 
   /** From a panel of B to the next. */
@@ -99,7 +99,7 @@ final class BrainTiles {
 
   static final int TAPS = 14;
 
-  /** Address of the distances of the taps from A, 64 bits each. */
+  /** Address of the distances of the taps from A and of their parts from B, 64 bits each. */
   static final int OFFSETS = 15;
 
   private static final int NEXT_START = 16;
@@ -186,7 +186,6 @@ final class BrainTiles {
     a.tileloadd(tmm(3), Address.at(R10, RDX, 1, ROW_BYTES));
     lower(a, RAX, R10, RDX);
     a.mov(argument(NEXT_START), RAX);
-    a.mov(R10, argument(B));
     a.mov(R11, argument(OFFSETS));
     a.mov(R13, argument(TAPS));
     a.mov(RBP, RSI);
@@ -194,7 +193,9 @@ final class BrainTiles {
     a.mov(RAX, R8);
     a.add(RAX, Address.of(R11)); // the upper 16 rows
     lower(a, RDX, RAX, R9);
-    a.add(R11, Long.BYTES);
+    a.mov(R10, argument(B));
+    a.add(R10, Address.of(R11, Long.BYTES));
+    a.add(R11, 2 * Long.BYTES);
     a.mov(R15, R12);
     a.bind(steps);
     step(a, fetched);
