@@ -1,5 +1,6 @@
 package dev.gatun.runtime;
 
+import dev.gatun.bindings.memory.HugePages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -70,7 +71,9 @@ public final class Tensor implements AutoCloseable {
   public static Tensor allocate(DType dtype, Shape shape) {
     var arena = Arena.ofShared();
     try {
-      var segment = arena.allocate(Math.multiplyExact(shape.size(), dtype.bytes()), ALIGNMENT);
+      long bytes = Math.multiplyExact(shape.size(), dtype.bytes());
+      var huge = HugePages.allocate(bytes, arena);
+      var segment = huge == null ? arena.allocate(bytes, ALIGNMENT) : huge;
       return new Tensor(Device.CPU, dtype, shape, shape.cols(), segment, arena);
     } catch (RuntimeException | Error e) {
       arena.close();

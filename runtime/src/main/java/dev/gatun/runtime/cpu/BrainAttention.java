@@ -22,6 +22,9 @@ final class BrainAttention implements ThreadTeam.Work {
   /** Most floats of scores that are held, if it is not a single block of queries. */
   private static final int SCORES = 1 << 15;
 
+  /** Fewest heads for each worker with which nobody has to wait long for the last one. */
+  private static final int HEADS = 4;
+
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
 
@@ -76,19 +79,24 @@ final class BrainAttention implements ThreadTeam.Work {
   public void run(int worker, int workers) {
     int step = together * ROWS;
     int perHead = Math.ceilDiv(queries, step);
-    int units = Math.multiplyExact(Math.multiplyExact(samples, heads), perHead);
-    int end = ThreadTeam.begin(units, worker + 1, workers);
+    int pairs = Math.multiplyExact(samples, heads);
+    // A head's keys are laid out by whoever works on it: all of it, where there are enough heads.
+    int perUnit = workers == 1 || pairs >= HEADS * workers ? perHead : Math.ceilDiv(perHead, HEADS);
+    int unitsOfHead = Math.ceilDiv(perHead, perUnit);
+    int units = Math.multiplyExact(pairs, unitsOfHead);
     int packed = -1;
-    for (int unit = ThreadTeam.begin(units, worker, workers); unit < end; unit++) {
-      int pair = unit / perHead;
+    for (int unit; (unit = team.take()) < units; ) {
+      int pair = unit / unitsOfHead;
       if (pair != packed) {
         packKeys(scratch[worker], pair / heads, pair % heads);
         packValues(scratch[worker], pair / heads, pair % heads);
         packed = pair;
       }
-      int query = unit % perHead * step;
-      int count = Math.min(step, queries - query);
-      attend(scratch[worker], pair / heads, pair % heads, query, count);
+      int first = unit % unitsOfHead * perUnit;
+      for (int i = first; i < Math.min(perHead, first + perUnit); i++) {
+        int query = i * step;
+        attend(scratch[worker], pair / heads, pair % heads, query, Math.min(step, queries - query));
+      }
     }
   }
 

@@ -38,8 +38,11 @@ final class BrainConvolution implements AutoCloseable {
    */
   private static final int PIECE = 4;
 
+  /** Fewest units of work for each worker. */
+  private static final int UNITS = 6;
+
   /** Positions that are computed together. */
-  private static final int CHUNK = 512;
+  private static final int CHUNK = 256;
 
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
@@ -139,10 +142,8 @@ final class BrainConvolution implements AutoCloseable {
   /** Rounds lines of the map and sets the zeros around them. */
   private void round(int worker, int workers) {
     int all = samples * lines;
-    int first = ThreadTeam.begin(all, worker, workers);
-    int end = ThreadTeam.begin(all, worker + 1, workers);
     long lineBytes = pitch * rowBytes;
-    for (int line = first; line < end; line++) {
+    for (int line; (line = team.take()) < all; ) {
       int y = line % lines - top;
       long to = begin + line * lineBytes;
       if (y < 0 || y >= height) {
@@ -157,7 +158,7 @@ final class BrainConvolution implements AutoCloseable {
       BrainRows.round(scratch[worker].arguments(), from, stride, pixels, rowBytes, width, channels);
       clear(pixels + width * rowBytes, (pitch - left - width) * rowBytes);
     }
-    if (worker == workers - 1) {
+    if (worker == 0) {
       clear(begin + all * lineBytes, map.segment().byteSize() - all * lineBytes);
     }
   }
@@ -170,17 +171,16 @@ final class BrainConvolution implements AutoCloseable {
 
   private void multiply(int worker, int workers) {
     int panels = BrainWeight.panelCount(columns);
-    int chunks = Math.ceilDiv(samples * lines * pitch, CHUNK);
-    // Panels are shared out where there are enough of them, else positions.
-    boolean byPanels = panels >= 4 * workers || panels >= chunks;
-    int firstPanel = byPanels ? ThreadTeam.begin(panels, worker, workers) : 0;
-    int lastPanel = byPanels ? ThreadTeam.begin(panels, worker + 1, workers) : panels;
-    int first = byPanels ? 0 : ThreadTeam.begin(chunks, worker, workers);
-    int last = byPanels ? chunks : ThreadTeam.begin(chunks, worker + 1, workers);
-    for (int chunk = first; chunk < last; chunk++) {
-      int position = chunk * CHUNK;
-      int count = Math.min(CHUNK, samples * lines * pitch - position);
-      for (int panel = firstPanel; panel < lastPanel; panel++) {
+    int positions = samples * lines * pitch;
+    int chunks = Math.ceilDiv(positions, CHUNK);
+    // The panels of a chunk go together, unless there are too few chunks for all workers.
+    int group = workers == 1 ? panels : Math.ceilDiv(panels, Math.ceilDiv(UNITS * workers, chunks));
+    int groups = Math.ceilDiv(panels, group);
+    for (int unit; (unit = team.take()) < chunks * groups; ) {
+      int position = unit / groups * CHUNK;
+      int count = Math.min(CHUNK, positions - position);
+      int first = unit % groups * group;
+      for (int panel = first; panel < Math.min(panels, first + group); panel++) {
         multiply(scratch[worker], position, count, panel);
       }
     }

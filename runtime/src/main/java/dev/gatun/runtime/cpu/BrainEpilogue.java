@@ -94,7 +94,7 @@ final class BrainEpilogue {
    * Up to which panel the sums are the result, so that they can as well be made where it belongs.
    */
   int plainPanels(int panel, int end) {
-    return plain ? Math.min(end, columns / WIDTH) : panel;
+    return plain ? Math.clamp(columns / WIDTH, panel, end) : panel;
   }
 
   /** Where an element of the result belongs. */

@@ -21,16 +21,19 @@ final class BrainGemm implements AutoCloseable {
   private static final int WIDTH = BrainWeight.WIDTH;
 
   /**
-   * Rows of a chunk: with the inputs of a piece they stay in the second-level cache, and one call
-   * of the code, which keeps a collector waiting, takes some 20 µs.
+   * Most rows of a chunk: with the inputs of a piece they stay in the second-level cache, and one
+   * call of the code, which keeps a collector waiting, takes some 20 µs.
    */
   private static final int CHUNK = 256;
 
   /** Blocks of inputs in a piece. */
   private static final int PIECE = 48;
 
-  /** Panels whose sums are kept while the pieces go by. */
+  /** Most panels whose sums are kept while the pieces go by. */
   private static final int GROUP = 16;
+
+  /** Fewest units of work for each worker. */
+  private static final int UNITS = 4;
 
   /** Bytes of a row of x in a block. */
   private static final int ROW_BYTES = BrainWeight.DEPTH * Short.BYTES;
@@ -56,6 +59,8 @@ final class BrainGemm implements AutoCloseable {
   private int blocks;
   private long rowBytes;
   private long from;
+  private int chunk; // rows of a unit of work
+  private int group; // panels of it
 
   BrainGemm(ThreadTeam team, BrainScratch[] scratch) {
     this.team = team;
@@ -98,6 +103,7 @@ final class BrainGemm implements AutoCloseable {
     epilogue.set(e.activation(), gate, residual, out);
     bias.set(e.bias(), columns);
     from = rounded.atLeast(Math.ceilDiv(rows, ROWS) * ROWS * rowBytes);
+    divide();
     team.run(rounding);
     team.run(multiplying);
   }
@@ -111,24 +117,24 @@ final class BrainGemm implements AutoCloseable {
   }
 
   private void round(int worker, int workers) {
-    int first = ThreadTeam.begin(rows, worker, workers);
-    int count = ThreadTeam.begin(rows, worker + 1, workers) - first;
-    if (count == 0) {
-      return;
+    int units = Math.ceilDiv(rows, ROWS);
+    for (int unit; (unit = team.take()) < units; ) {
+      int first = unit * ROWS;
+      int count = Math.min(ROWS, rows - first);
+      if (x == null) {
+        roundSource(scratch[worker], first, count);
+      } else {
+        long stride = (long) x.rowStride() * Float.BYTES;
+        BrainRows.round(
+            scratch[worker].arguments(),
+            x.address() + first * stride,
+            stride,
+            from + first * rowBytes,
+            rowBytes,
+            count,
+            in);
+      }
     }
-    if (x == null) {
-      roundSource(scratch[worker], first, count);
-      return;
-    }
-    long stride = (long) x.rowStride() * Float.BYTES;
-    BrainRows.round(
-        scratch[worker].arguments(),
-        x.address() + first * stride,
-        stride,
-        from + first * rowBytes,
-        rowBytes,
-        count,
-        in);
   }
 
   /** Rows that come in pieces of floats. */
@@ -137,55 +143,59 @@ final class BrainGemm implements AutoCloseable {
     float[] floats = buffers.floats(ROWS * stride);
     long bytes = stride * (long) Float.BYTES;
     long copy = buffers.staging().atLeast(ROWS * bytes);
-    for (int r = 0; r < count; r += ROWS) {
-      int height = Math.min(ROWS, count - r);
-      int k = 0;
-      do {
-        int depth = Math.min(MicroKernel.DEPTH, in - k);
-        source.copy(first + r, height, k, depth, floats, 0);
-        MemorySegment.copy(
-            floats, 0, buffers.staging().segment(), Tensor.FLOAT, 0, height * stride);
-        long to = from + (first + r) * rowBytes + k * (long) Short.BYTES;
-        BrainRows.round(buffers.arguments(), copy, bytes, to, rowBytes, height, depth);
-        k += MicroKernel.DEPTH;
-      } while (k < in);
+    int k = 0;
+    do {
+      int depth = Math.min(MicroKernel.DEPTH, in - k);
+      source.copy(first, count, k, depth, floats, 0);
+      MemorySegment.copy(floats, 0, buffers.staging().segment(), Tensor.FLOAT, 0, count * stride);
+      long to = from + first * rowBytes + k * (long) Short.BYTES;
+      BrainRows.round(buffers.arguments(), copy, bytes, to, rowBytes, count, depth);
+      k += MicroKernel.DEPTH;
+    } while (k < in);
+  }
+
+  /** Cuts the product into so many units that no worker has to wait long for the last one. */
+  private void divide() {
+    int panels = BrainWeight.panelCount(columns);
+    int enough = team.size() == 1 ? 1 : UNITS * team.size();
+    chunk = CHUNK;
+    group = GROUP;
+    while (group > 1 && Math.ceilDiv(rows, chunk) * Math.ceilDiv(panels, group) < enough) {
+      group /= 2;
+    }
+    while (chunk > ROWS && Math.ceilDiv(rows, chunk) * panels < enough) {
+      chunk /= 2;
     }
   }
 
   private void multiply(int worker, int workers) {
     int panels = BrainWeight.panelCount(columns);
-    int rowBlocks = Math.ceilDiv(rows, ROWS);
-    // Panels are shared out where there are enough of them, else blocks of rows.
-    boolean byPanels = panels >= 2 * workers || panels >= rowBlocks;
-    int firstPanel = byPanels ? ThreadTeam.begin(panels, worker, workers) : 0;
-    int lastPanel = byPanels ? ThreadTeam.begin(panels, worker + 1, workers) : panels;
-    int first = byPanels ? 0 : ThreadTeam.begin(rowBlocks, worker, workers) * ROWS;
-    int last = byPanels ? rows : ThreadTeam.begin(rowBlocks, worker + 1, workers) * ROWS;
-    last = Math.min(last, rows);
-    for (int row = first; row < last; row += CHUNK) {
-      int count = Math.min(CHUNK, last - row);
-      int end = firstPanel;
-      for (int panel = firstPanel; panel < lastPanel; panel = end) {
-        int plain = epilogue.plainPanels(panel, lastPanel);
-        end = Math.min(panel + GROUP, plain > panel ? plain : lastPanel);
-        int direct = plain > panel ? count / ROWS * ROWS : 0;
-        multiplyDirectly(scratch[worker], row, direct, panel, end);
-        multiply(scratch[worker], row + direct, count - direct, panel, end);
-      }
+    int groups = Math.ceilDiv(panels, group);
+    int units = Math.multiplyExact(Math.ceilDiv(rows, chunk), groups);
+    for (int unit; (unit = team.take()) < units; ) {
+      int row = unit / groups * chunk;
+      int count = Math.min(chunk, rows - row);
+      int panel = unit % groups * group;
+      int end = Math.min(panels, panel + group);
+      int plain = epilogue.plainPanels(panel, end);
+      int direct = count / ROWS * ROWS;
+      multiplyDirectly(scratch[worker], row, direct, panel, plain);
+      multiply(scratch[worker], row + direct, count - direct, panel, plain);
+      multiply(scratch[worker], row, count, plain, end);
     }
   }
 
   /** Whole blocks of rows by some panels, whose sums are the result. */
   private void multiplyDirectly(BrainScratch buffers, int row, int count, int panel, int end) {
     long to = epilogue.place(row, panel * WIDTH);
-    for (int piece = 0; piece < blocks && count > 0; piece += PIECE) {
+    for (int piece = 0; piece < blocks && count > 0 && panel < end; piece += PIECE) {
       call(buffers, row, panel, end, piece, to, epilogue.stride(), SUM_BYTES, count / ROWS);
     }
   }
 
   /** Some rows by some panels. */
   private void multiply(BrainScratch buffers, int row, int count, int panel, int end) {
-    if (count == 0) {
+    if (count == 0 || panel == end) {
       return;
     }
     int rowBlocks = Math.ceilDiv(count, ROWS);

@@ -22,6 +22,7 @@ final class ThreadTeam implements AutoCloseable {
 
   private final Thread[] helpers;
   private final AtomicInteger pending = new AtomicInteger();
+  private final AtomicInteger taken = new AtomicInteger();
   private volatile Work work;
   private volatile int epoch;
   private volatile boolean closed;
@@ -41,6 +42,7 @@ final class ThreadTeam implements AutoCloseable {
 
   /** Runs a piece of work on all workers and returns when every share is done. */
   void run(Work next) {
+    taken.setPlain(0); // what follows publishes it
     if (helpers.length == 0) {
       next.run(0, 1);
       return;
@@ -95,6 +97,15 @@ final class ThreadTeam implements AutoCloseable {
       }
       pending.decrementAndGet();
     }
+  }
+
+  /**
+   * The next item of the running piece of work that nobody has taken, from 0 on. So a worker whose
+   * processor is slower, or shared with somebody, does less; a fixed share would have all others
+   * wait for it.
+   */
+  int take() {
+    return taken.getAndIncrement();
   }
 
   /**
