@@ -7,8 +7,8 @@ import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 
 /**
- * Convolution of stride 1 on matrix tiles, without windows being copied. The map is rounded to bf16
- * once, into rows of pixels with the padding in between:
+ * Convolution of stride 1 on matrix tiles, without windows being copied. Some lines of the map are
+ * rounded to bf16, as rows of pixels with the padding in between:
  *
  * <pre>
  *   0 0 0 0 0 0      a pixel is a row of a matrix; the window of the position that many pixels
@@ -21,6 +21,9 @@ import dev.gatun.runtime.Tensor;
  * of the weight, and the tiles of a tap are read right from the map. One column of zeros serves a
  * line on its right and the next one on its left, and so do lines of zeros between samples. The
  * positions on the padding are computed for nothing, and not stored.
+ *
+ * <p>A worker takes so many lines that they stay in its second-level cache, and goes through the
+ * panels of the kernel with them; where there are few such parts, through some of the panels.
  *
  * <p>An element is one chain over taps and channels, whatever stands beside it.
  */
@@ -41,15 +44,16 @@ final class BrainConvolution implements AutoCloseable {
   /** Fewest units of work for each worker. */
   private static final int UNITS = 6;
 
-  /** Positions that are computed together. */
+  /** Bytes of rounded lines that leave room for two panels in the second-level cache. */
+  private static final int MAP_BYTES = Caches.L2 / 8 * 3;
+
+  /** Positions whose sums are made before they are stored. */
   private static final int CHUNK = 256;
 
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
-  private final NativeBuffer map = new NativeBuffer();
   private final BrainBias bias = new BrainBias();
   private final BrainEpilogue epilogue = new BrainEpilogue();
-  private final ThreadTeam.Work rounding = this::round;
   private final ThreadTeam.Work multiplying = this::multiply;
   private Tensor offsets = Tensor.allocate(DType.I64, Shape.of(0));
 
@@ -65,12 +69,15 @@ final class BrainConvolution implements AutoCloseable {
   private int left;
   private int pitch; // pixels of a padded line
   private int lines; // of a sample, with those of zeros up to the next
+  private int linesTogether; // of a unit of work
+  private int group; // panels of a unit of work
   private int blocks; // of 32 channels
   private int piece; // so many of them go together
   private int parts; // taps of all pieces
   private long rowBytes;
   private long weight;
-  private long begin;
+  private int kernelHeight;
+  private int slack; // pixels that tiles read beyond the last line
 
   BrainConvolution(ThreadTeam team, BrainScratch[] scratch) {
     this.team = team;
@@ -111,11 +118,21 @@ final class BrainConvolution implements AutoCloseable {
     epilogue.set(e.activation(), null, residual, out);
     bias.set(e.bias(), columns);
     setOffsets(kernel);
-    // Tiles that begin at the last position read this far.
-    long pixels = (long) (samples * lines + kernel.height()) * pitch + kernel.width() + CHUNK;
-    begin = map.atLeast(pixels * rowBytes);
-    team.run(rounding);
+    kernelHeight = kernel.height();
+    slack = kernel.width() + ROWS;
+    divide();
     team.run(multiplying);
+  }
+
+  /** Cuts the lines and the panels into units of work. */
+  private void divide() {
+    int all = samples * lines;
+    long fitting = Math.max(1, MAP_BYTES / (pitch * rowBytes) - kernelHeight + 1);
+    int ranges = Math.toIntExact(Math.ceilDiv(all, Math.min(all, fitting)));
+    linesTogether = Math.ceilDiv(all, ranges);
+    int panels = BrainWeight.panelCount(columns);
+    int parts = team.size() == 1 ? 1 : Math.ceilDiv(UNITS * team.size(), ranges);
+    group = Math.ceilDiv(panels, parts);
   }
 
   /** The places of taps: a piece of the channels after the other, in each all of the kernel. */
@@ -139,60 +156,71 @@ final class BrainConvolution implements AutoCloseable {
     }
   }
 
-  /** Rounds lines of the map and sets the zeros around them. */
-  private void round(int worker, int workers) {
+  private void multiply(int worker, int workers) {
+    var buffers = scratch[worker];
     int all = samples * lines;
+    int panels = BrainWeight.panelCount(columns);
+    int groups = Math.ceilDiv(panels, group);
+    int units = Math.multiplyExact(Math.ceilDiv(all, linesTogether), groups);
+    int rounded = -1;
+    for (int unit; (unit = team.take()) < units; ) {
+      int line = unit / groups * linesTogether;
+      int count = Math.min(linesTogether, all - line);
+      if (line != rounded) {
+        round(buffers, line, count + kernelHeight - 1);
+        rounded = line;
+      }
+      int first = unit % groups * group;
+      for (int panel = first; panel < Math.min(panels, first + group); panel++) {
+        for (int at = 0; at < count * pitch; at += CHUNK) {
+          multiply(buffers, line * pitch, at, Math.min(CHUNK, count * pitch - at), panel);
+        }
+      }
+    }
+  }
+
+  /** Rounds lines of the map, with the zeros around them. */
+  private void round(BrainScratch buffers, int first, int count) {
     long lineBytes = pitch * rowBytes;
-    for (int line; (line = team.take()) < all; ) {
+    long bytes = count * lineBytes + slack * rowBytes;
+    long to = buffers.staging().atLeast(bytes);
+    for (int line = first; line < first + count; line++, to += lineBytes) {
       int y = line % lines - top;
-      long to = begin + line * lineBytes;
-      if (y < 0 || y >= height) {
-        clear(to, lineBytes);
+      if (line >= samples * lines || y < 0 || y >= height) {
+        clear(buffers, to, lineBytes);
         continue;
       }
       long stride = (long) x.rowStride() * Float.BYTES;
       long from = x.address() + (long) (line / lines * height + y) * width * stride;
-      clear(to, left * rowBytes);
       long pixels = to + left * rowBytes;
       int channels = blocks * BrainWeight.DEPTH;
-      BrainRows.round(scratch[worker].arguments(), from, stride, pixels, rowBytes, width, channels);
-      clear(pixels + width * rowBytes, (pitch - left - width) * rowBytes);
+      clear(buffers, to, left * rowBytes);
+      BrainRows.round(buffers.arguments(), from, stride, pixels, rowBytes, width, channels);
+      clear(buffers, pixels + width * rowBytes, (pitch - left - width) * rowBytes);
     }
-    if (worker == 0) {
-      clear(begin + all * lineBytes, map.segment().byteSize() - all * lineBytes);
-    }
+    clear(buffers, to, slack * rowBytes);
   }
 
-  private void clear(long at, long bytes) {
+  private static void clear(BrainScratch buffers, long at, long bytes) {
     if (bytes > 0) {
-      map.segment().asSlice(at - begin, bytes).fill((byte) 0);
+      var memory = buffers.staging().segment();
+      memory.asSlice(at - memory.address(), bytes).fill((byte) 0);
     }
   }
 
-  private void multiply(int worker, int workers) {
-    int panels = BrainWeight.panelCount(columns);
-    int positions = samples * lines * pitch;
-    int chunks = Math.ceilDiv(positions, CHUNK);
-    // The panels of a chunk go together, unless there are too few chunks for all workers.
-    int group = workers == 1 ? panels : Math.ceilDiv(panels, Math.ceilDiv(UNITS * workers, chunks));
-    int groups = Math.ceilDiv(panels, group);
-    for (int unit; (unit = team.take()) < chunks * groups; ) {
-      int position = unit / groups * CHUNK;
-      int count = Math.min(CHUNK, positions - position);
-      int first = unit % groups * group;
-      for (int panel = first; panel < Math.min(panels, first + group); panel++) {
-        multiply(scratch[worker], position, count, panel);
-      }
-    }
-  }
-
-  /** Some positions by a panel. */
-  private void multiply(BrainScratch buffers, int position, int count, int panel) {
+  /**
+   * Some positions by a panel.
+   *
+   * @param begin position of the first rounded pixel
+   * @param at of the first one here, from there on
+   */
+  private void multiply(BrainScratch buffers, int begin, int at, int count, int panel) {
     int steps = parts * piece;
     int most = Math.max(1, BrainTiles.STEPS_OF_A_CALL / steps);
     int all = Math.ceilDiv(count, ROWS);
     long sums = buffers.sums().atLeast((long) CHUNK * SUM_BYTES);
     long panelBytes = (long) steps * BrainWeight.BLOCK_BYTES;
+    long map = buffers.staging().atLeast(0);
     var arguments =
         buffers
             .convolution()
@@ -205,13 +233,13 @@ final class BrainConvolution implements AutoCloseable {
             .set(BrainTiles.OFFSETS, offsets.address());
     for (int block = 0; block < all; block += most) {
       arguments
-          .set(BrainTiles.A, begin + (position + (long) block * ROWS) * rowBytes)
+          .set(BrainTiles.A, map + (at + (long) block * ROWS) * rowBytes)
           .set(BrainTiles.B, weight + panel * panelBytes)
           .set(BrainTiles.START, bias.address(panel))
           .set(BrainTiles.C, sums + (long) block * ROWS * SUM_BYTES);
       BrainTiles.multiply(arguments, Math.min(most, all - block), 1, steps);
     }
-    store(buffers, sums, position, count, panel * WIDTH);
+    store(buffers, sums, begin + at, count, panel * WIDTH);
   }
 
   /** The positions that are results, in runs of one line. */
@@ -234,7 +262,6 @@ final class BrainConvolution implements AutoCloseable {
 
   @Override
   public void close() {
-    map.close();
     bias.close();
     offsets.close();
   }
