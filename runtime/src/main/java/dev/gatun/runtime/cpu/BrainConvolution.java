@@ -7,8 +7,8 @@ import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 
 /**
- * Convolution of stride 1 on matrix tiles, without windows being copied. The map is rounded to bf16
- * once, into rows of pixels with the padding in between:
+ * Convolution of stride 1 in bf16, without windows being copied. The map is rounded to bf16 once,
+ * into rows of pixels with the padding in between:
  *
  * <pre>
  *   0 0 0 0 0 0      a pixel is a row of a matrix; the window of the position that many pixels
@@ -18,18 +18,17 @@ import dev.gatun.runtime.Tensor;
  * </pre>
  *
  * <p>So each tap of the kernel is a product of the same rows, some places on, with the tap's part
- * of the weight, and the tiles of a tap are read right from the map. One column of zeros serves a
+ * of the weight, and the rows of a tap are read right from the map. One column of zeros serves a
  * line on its right and the next one on its left, and so do lines of zeros between samples. The
  * positions on the padding are computed for nothing, and not stored.
  *
  * <p>An element is one chain over taps and channels, whatever stands beside it.
  */
 final class BrainConvolution implements AutoCloseable {
-  private static final int ROWS = BrainTiles.ROWS;
   private static final int WIDTH = BrainWeight.WIDTH;
   private static final int SUM_BYTES = WIDTH * Float.BYTES;
 
-  /** Positions that are computed together. */
+  /** Positions that are computed together: whole blocks. */
   private static final int CHUNK = 512;
 
   private final ThreadTeam team;
@@ -99,7 +98,7 @@ final class BrainConvolution implements AutoCloseable {
     epilogue.set(e.activation(), null, residual, out);
     bias.set(e.bias(), columns);
     setOffsets(kernel);
-    // Tiles that begin at the last position read this far.
+    // Blocks that begin at the last position read this far.
     long pixels = (long) (samples * lines + kernel.height()) * pitch + kernel.width() + CHUNK;
     begin = map.atLeast(pixels * rowBytes);
     team.run(rounding);
@@ -170,28 +169,22 @@ final class BrainConvolution implements AutoCloseable {
   /** Some positions by a panel. */
   private void multiply(BrainScratch buffers, int position, int count, int panel) {
     int steps = taps * blocks;
-    int most = Math.max(1, BrainTiles.STEPS_OF_A_CALL / steps);
-    int all = Math.ceilDiv(count, ROWS);
     long sums = buffers.sums().atLeast((long) CHUNK * SUM_BYTES);
     long panelBytes = (long) steps * BrainWeight.BLOCK_BYTES;
-    var arguments =
-        buffers
-            .convolution()
-            .set(BrainTiles.A_STRIDE, rowBytes)
-            .set(BrainTiles.B_PANEL, panelBytes)
-            .set(BrainTiles.START_STRIDE, 0)
-            .set(BrainTiles.C_STRIDE, SUM_BYTES)
-            .set(BrainTiles.STEPS, blocks)
-            .set(BrainTiles.TAPS, taps)
-            .set(BrainTiles.OFFSETS, offsets.address());
-    for (int block = 0; block < all; block += most) {
-      arguments
-          .set(BrainTiles.A, begin + (position + (long) block * ROWS) * rowBytes)
-          .set(BrainTiles.B, weight + panel * panelBytes)
-          .set(BrainTiles.START, bias.address(panel))
-          .set(BrainTiles.C, sums + (long) block * ROWS * SUM_BYTES);
-      BrainTiles.multiply(arguments, Math.min(most, all - block), 1, steps);
-    }
+    buffers
+        .convolution()
+        .set(BrainProduct.A, begin + position * rowBytes)
+        .set(BrainProduct.A_STRIDE, rowBytes)
+        .set(BrainProduct.B, weight + panel * panelBytes)
+        .set(BrainProduct.B_PANEL, panelBytes)
+        .set(BrainProduct.START, bias.address(panel))
+        .set(BrainProduct.START_STRIDE, 0)
+        .set(BrainProduct.C, sums)
+        .set(BrainProduct.C_STRIDE, SUM_BYTES)
+        .set(BrainProduct.STEPS, blocks)
+        .set(BrainProduct.TAPS, taps)
+        .set(BrainProduct.OFFSETS, offsets.address());
+    BrainProduct.multiply(buffers.convolution(), count, 1, steps);
     store(buffers, sums, position, count, panel * WIDTH);
   }
 
