@@ -91,7 +91,7 @@ final class BrainProduct {
         return "this processor has neither matrix tiles (amx_bf16) nor vectors (avx512_bf16) for"
             + " bf16: compute in f32";
       }
-      // Processors with tiles are slow at bf16 in vectors: f32 takes half of the time.
+      // Processors with tiles are slow at bf16 in vectors: f32 takes less time.
       if (wanted() && features.amxBf16() && !SystemCalls.requestTiles()) {
         return "Linux does not let this process use matrix tiles: compute in f32";
       }

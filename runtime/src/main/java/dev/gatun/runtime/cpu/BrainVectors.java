@@ -30,8 +30,8 @@ import dev.gatun.runtime.cpu.asm.Gp;
  * <p>Eight rows by a whole panel are 16 sums, enough to hide the latency of an instruction, and for
  * each 16 products ten vectors are loaded. A panel is read from the second-level cache for each
  * eight rows; two blocks of it are always on their way to the first. That gives 97 of 100 products
- * that Intel's Sapphire Rapids can make, one in two cycles; with fused multiply-adds in their
- * place, of which it makes two in a cycle, as many as 90 of 100.
+ * that Intel's Emerald Rapids can make, one in two cycles; with fused multiply-adds in their place,
+ * of which it makes two in a cycle, as many as 90 of 100.
  *
  * <p>VDPBF16PS takes denormal numbers for zero and rounds to nearest even, as tiles do.
  *
