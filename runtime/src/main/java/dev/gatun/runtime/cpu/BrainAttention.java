@@ -4,8 +4,8 @@ import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Tensor;
 
 /**
- * Attention on matrix tiles: {@code out = softmax(q·kᵀ·scale)·v} for each head, with q, k, v and
- * the weights of the softmax rounded to bf16, sums and the softmax itself in f32.
+ * Attention in bf16: {@code out = softmax(q·kᵀ·scale)·v} for each head, with q, k, v and the
+ * weights of the softmax rounded to bf16, sums and the softmax itself in f32.
  *
  * <p>For a head, k and v are laid out as the right operands of the two products. Then some rows of
  * queries at a time have all of their scores made, turned into weights in place, and multiplied by
@@ -15,7 +15,7 @@ import dev.gatun.runtime.Tensor;
  * <p>A query's result does not depend on its neighbours, so batch and threads change no bit.
  */
 final class BrainAttention implements ThreadTeam.Work {
-  private static final int ROWS = BrainTiles.ROWS;
+  private static final int ROWS = BrainProduct.ROWS;
   private static final int KEYS = BrainWeight.WIDTH;
   private static final int LINE = 64;
 
@@ -100,6 +100,11 @@ final class BrainAttention implements ThreadTeam.Work {
     }
   }
 
+  /** Rows of the blocks that so many take. */
+  private static int wholeBlocks(int count) {
+    return Math.ceilDiv(count, ROWS) * ROWS;
+  }
+
   /** Bytes of a token's channels of one head, rounded. */
   private long rowBytes() {
     return BrainGemm.rowBytes(channelBlocks);
@@ -162,15 +167,14 @@ final class BrainAttention implements ThreadTeam.Work {
 
   /** Some queries of one head. */
   private void attend(BrainScratch buffers, int sample, int head, int query, int count) {
-    int blocks = Math.ceilDiv(count, ROWS);
-    int rows = blocks * ROWS;
+    int rows = wholeBlocks(count);
     long rounded = buffers.queries().atLeast(rows * rowBytes());
     round(buffers, q, (long) sample * queries + query, head, count, rounded);
     long scores = buffers.scores().atLeast(rows * scoreBytes());
     long inverses = buffers.inverses().atLeast(rows * (long) Float.BYTES);
     // A causal mask hides whole blocks of keys from all of these queries.
     int visible = causal ? Math.min(keys, query + count) : keys;
-    score(buffers, rounded, scores, blocks, Math.ceilDiv(visible, KEYS));
+    score(buffers, rounded, scores, count, Math.ceilDiv(visible, KEYS));
     BrainSoftmax.softmax(
         buffers.arguments(),
         scores,
@@ -182,7 +186,7 @@ final class BrainAttention implements ThreadTeam.Work {
         keyBlocks,
         factor,
         inverses);
-    addValues(buffers, scores, blocks, Math.ceilDiv(visible, KEYS));
+    addValues(buffers, scores, count, Math.ceilDiv(visible, KEYS));
     long row = ((long) sample * queries + query) * out.rowStride() + (long) head * size;
     BrainSoftmax.scale(
         buffers.arguments(),
@@ -196,42 +200,42 @@ final class BrainAttention implements ThreadTeam.Work {
   }
 
   /** {@code S = Q·Kᵀ}. */
-  private void score(BrainScratch buffers, long rounded, long scores, int blocks, int panels) {
+  private void score(BrainScratch buffers, long rounded, long scores, int count, int panels) {
     buffers
         .product()
-        .set(BrainTiles.A, rounded)
-        .set(BrainTiles.A_STRIDE, rowBytes())
-        .set(BrainTiles.B, buffers.keys().atLeast(0))
-        .set(BrainTiles.B_PANEL, keyPanelBytes())
-        .set(BrainTiles.C, scores)
-        .set(BrainTiles.C_STRIDE, scoreBytes())
-        .set(BrainTiles.C_PANEL, 2 * LINE)
-        .set(BrainTiles.STEPS, channelBlocks);
+        .set(BrainProduct.A, rounded)
+        .set(BrainProduct.A_STRIDE, rowBytes())
+        .set(BrainProduct.B, buffers.keys().atLeast(0))
+        .set(BrainProduct.B_PANEL, keyPanelBytes())
+        .set(BrainProduct.C, scores)
+        .set(BrainProduct.C_STRIDE, scoreBytes())
+        .set(BrainProduct.C_PANEL, 2 * LINE)
+        .set(BrainProduct.STEPS, channelBlocks);
     beginWithZeros(buffers);
-    BrainTiles.multiply(buffers.product(), blocks, panels, channelBlocks);
+    BrainProduct.multiply(buffers.product(), count, panels, channelBlocks);
   }
 
   /** {@code O = P·V}. */
-  private void addValues(BrainScratch buffers, long weights, int blocks, int visibleBlocks) {
+  private void addValues(BrainScratch buffers, long weights, int count, int visibleBlocks) {
     buffers
         .product()
-        .set(BrainTiles.A, weights)
-        .set(BrainTiles.A_STRIDE, scoreBytes())
-        .set(BrainTiles.B, buffers.values().atLeast(0))
-        .set(BrainTiles.B_PANEL, valuePanelBytes())
-        .set(BrainTiles.C, buffers.sums().atLeast(blocks * ROWS * resultBytes()))
-        .set(BrainTiles.C_STRIDE, resultBytes())
-        .set(BrainTiles.C_PANEL, 2 * LINE)
-        .set(BrainTiles.STEPS, visibleBlocks);
+        .set(BrainProduct.A, weights)
+        .set(BrainProduct.A_STRIDE, scoreBytes())
+        .set(BrainProduct.B, buffers.values().atLeast(0))
+        .set(BrainProduct.B_PANEL, valuePanelBytes())
+        .set(BrainProduct.C, buffers.sums().atLeast(wholeBlocks(count) * resultBytes()))
+        .set(BrainProduct.C_STRIDE, resultBytes())
+        .set(BrainProduct.C_PANEL, 2 * LINE)
+        .set(BrainProduct.STEPS, visibleBlocks);
     beginWithZeros(buffers);
-    BrainTiles.multiply(buffers.product(), blocks, channelBlocks, visibleBlocks);
+    BrainProduct.multiply(buffers.product(), count, channelBlocks, visibleBlocks);
   }
 
   private static void beginWithZeros(BrainScratch buffers) {
     buffers
         .product()
-        .set(BrainTiles.START, buffers.zeros())
-        .set(BrainTiles.START_STRIDE, 0)
-        .set(BrainTiles.START_PANEL, 0);
+        .set(BrainProduct.START, buffers.zeros())
+        .set(BrainProduct.START_STRIDE, 0)
+        .set(BrainProduct.START_PANEL, 0);
   }
 }

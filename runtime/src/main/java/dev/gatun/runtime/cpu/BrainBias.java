@@ -3,7 +3,7 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 
-/** What the sums of a product on tiles begin with: the bias or zeros, for whole panels. */
+/** What the sums of a product in bf16 begin with: the bias or zeros, for whole panels. */
 final class BrainBias implements AutoCloseable {
   private final NativeBuffer buffer = new NativeBuffer();
   private long address;

@@ -7,8 +7,8 @@ import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 
 /**
- * Convolution of stride 1 on matrix tiles, without windows being copied. Some lines of the map are
- * rounded to bf16, as rows of pixels with the padding in between:
+ * Convolution of stride 1 in bf16, without windows being copied. Some lines of the map are rounded
+ * to bf16, as rows of pixels with the padding in between:
  *
  * <pre>
  *   0 0 0 0 0 0      a pixel is a row of a matrix; the window of the position that many pixels
@@ -28,7 +28,7 @@ import dev.gatun.runtime.Tensor;
  * <p>An element is one chain over taps and channels, whatever stands beside it.
  */
 final class BrainConvolution implements AutoCloseable {
-  private static final int ROWS = BrainTiles.ROWS;
+  private static final int ROWS = BrainProduct.ROWS;
   private static final int WIDTH = BrainWeight.WIDTH;
   private static final int SUM_BYTES = WIDTH * Float.BYTES;
 
@@ -216,29 +216,22 @@ final class BrainConvolution implements AutoCloseable {
    */
   private void multiply(BrainScratch buffers, int begin, int at, int count, int panel) {
     int steps = parts * piece;
-    int most = Math.max(1, BrainTiles.STEPS_OF_A_CALL / steps);
-    int all = Math.ceilDiv(count, ROWS);
     long sums = buffers.sums().atLeast((long) CHUNK * SUM_BYTES);
     long panelBytes = (long) steps * BrainWeight.BLOCK_BYTES;
-    long map = buffers.staging().atLeast(0);
-    var arguments =
-        buffers
-            .convolution()
-            .set(BrainTiles.A_STRIDE, rowBytes)
-            .set(BrainTiles.B_PANEL, panelBytes)
-            .set(BrainTiles.START_STRIDE, 0)
-            .set(BrainTiles.C_STRIDE, SUM_BYTES)
-            .set(BrainTiles.STEPS, piece)
-            .set(BrainTiles.TAPS, parts)
-            .set(BrainTiles.OFFSETS, offsets.address());
-    for (int block = 0; block < all; block += most) {
-      arguments
-          .set(BrainTiles.A, map + (at + (long) block * ROWS) * rowBytes)
-          .set(BrainTiles.B, weight + panel * panelBytes)
-          .set(BrainTiles.START, bias.address(panel))
-          .set(BrainTiles.C, sums + (long) block * ROWS * SUM_BYTES);
-      BrainTiles.multiply(arguments, Math.min(most, all - block), 1, steps);
-    }
+    buffers
+        .convolution()
+        .set(BrainProduct.A, buffers.staging().atLeast(0) + at * rowBytes)
+        .set(BrainProduct.A_STRIDE, rowBytes)
+        .set(BrainProduct.B, weight + panel * panelBytes)
+        .set(BrainProduct.B_PANEL, panelBytes)
+        .set(BrainProduct.START, bias.address(panel))
+        .set(BrainProduct.START_STRIDE, 0)
+        .set(BrainProduct.C, sums)
+        .set(BrainProduct.C_STRIDE, SUM_BYTES)
+        .set(BrainProduct.STEPS, piece)
+        .set(BrainProduct.TAPS, parts)
+        .set(BrainProduct.OFFSETS, offsets.address());
+    BrainProduct.multiply(buffers.convolution(), count, 1, steps);
     store(buffers, sums, begin + at, count, panel * WIDTH);
   }
 

@@ -20,7 +20,7 @@ import dev.gatun.runtime.cpu.asm.Condition;
 import dev.gatun.runtime.cpu.asm.Mask;
 
 /**
- * What happens to the sums of a product on tiles: {@code out = residual + gate ⊙ activation(sums)},
+ * What happens to the sums of a product in bf16: {@code out = residual + gate ⊙ activation(sums)},
  * in machine code that is assembled for each combination of what there is.
  */
 final class BrainEpilogue {

@@ -5,8 +5,8 @@ import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The matrix product of the linear layer on matrix tiles: {@code out = residual + gate ⊙
- * activation(x·Wᵀ + bias)}, factors rounded to bf16, sums in f32.
+ * The matrix product of the linear layer in bf16: {@code out = residual + gate ⊙ activation(x·Wᵀ +
+ * bias)}, factors rounded to bf16, sums in f32.
  *
  * <p>The rows of x are rounded once, by all threads. Then each thread takes panels of the weight; a
  * chunk of rows and a piece of their inputs that stay in the second-level cache pass under each of
@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
  * <p>An element is one chain over k, the same for any number of rows and threads.
  */
 final class BrainGemm implements AutoCloseable {
-  private static final int ROWS = BrainTiles.ROWS;
+  private static final int ROWS = BrainProduct.ROWS;
   private static final int WIDTH = BrainWeight.WIDTH;
 
   /**
@@ -189,7 +189,7 @@ final class BrainGemm implements AutoCloseable {
   private void multiplyDirectly(BrainScratch buffers, int row, int count, int panel, int end) {
     long to = epilogue.place(row, panel * WIDTH);
     for (int piece = 0; piece < blocks && count > 0 && panel < end; piece += PIECE) {
-      call(buffers, row, panel, end, piece, to, epilogue.stride(), SUM_BYTES, count / ROWS);
+      call(buffers, row, panel, end, piece, to, epilogue.stride(), SUM_BYTES, count);
     }
   }
 
@@ -202,7 +202,7 @@ final class BrainGemm implements AutoCloseable {
     long panelBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long sums = buffers.sums().atLeast(GROUP * panelBytes);
     for (int piece = 0; piece < blocks; piece += PIECE) {
-      call(buffers, row, panel, end, piece, sums, SUM_BYTES, panelBytes, rowBlocks);
+      call(buffers, row, panel, end, piece, sums, SUM_BYTES, panelBytes, count);
     }
     for (int p = panel; p < end; p++) {
       long at = sums + (p - panel) * panelBytes;
@@ -219,24 +219,24 @@ final class BrainGemm implements AutoCloseable {
       long to,
       long stride,
       long toPanel,
-      int rowBlocks) {
+      int count) {
     long panelBytes = (long) blocks * BrainWeight.BLOCK_BYTES;
     boolean first = piece == 0;
     int steps = Math.min(PIECE, blocks - piece);
     buffers
         .product()
-        .set(BrainTiles.A, from + row * rowBytes + (long) piece * ROW_BYTES)
-        .set(BrainTiles.A_STRIDE, rowBytes)
-        .set(BrainTiles.B, weight + panel * panelBytes + (long) piece * BrainWeight.BLOCK_BYTES)
-        .set(BrainTiles.B_PANEL, panelBytes)
-        .set(BrainTiles.START, first ? bias.address(panel) : to)
-        .set(BrainTiles.START_STRIDE, first ? 0 : stride)
-        .set(BrainTiles.START_PANEL, first ? SUM_BYTES : toPanel)
-        .set(BrainTiles.C, to)
-        .set(BrainTiles.C_STRIDE, stride)
-        .set(BrainTiles.C_PANEL, toPanel)
-        .set(BrainTiles.STEPS, steps);
-    BrainTiles.multiply(buffers.product(), rowBlocks, end - panel, steps);
+        .set(BrainProduct.A, from + row * rowBytes + (long) piece * ROW_BYTES)
+        .set(BrainProduct.A_STRIDE, rowBytes)
+        .set(BrainProduct.B, weight + panel * panelBytes + (long) piece * BrainWeight.BLOCK_BYTES)
+        .set(BrainProduct.B_PANEL, panelBytes)
+        .set(BrainProduct.START, first ? bias.address(panel) : to)
+        .set(BrainProduct.START_STRIDE, first ? 0 : stride)
+        .set(BrainProduct.START_PANEL, first ? SUM_BYTES : toPanel)
+        .set(BrainProduct.C, to)
+        .set(BrainProduct.C_STRIDE, stride)
+        .set(BrainProduct.C_PANEL, toPanel)
+        .set(BrainProduct.STEPS, steps);
+    BrainProduct.multiply(buffers.product(), count, end - panel, steps);
   }
 
   @Override

@@ -5,7 +5,7 @@ import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 
-/** The operators in bf16 on matrix tiles. */
+/** The operators in bf16. */
 final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainGemm gemm;

@@ -19,7 +19,7 @@ import dev.gatun.runtime.cpu.asm.Label;
 import dev.gatun.runtime.cpu.asm.Mask;
 
 /**
- * Machine code that brings rows of numbers into the shapes that {@link BrainTiles} multiplies. A
+ * Machine code that brings rows of numbers into the shapes that {@link BrainProduct} multiplies. A
  * block is 32 bf16 numbers of a row, 64 bytes; a tile of B holds a pair of inputs in each of its
  * elements of 32 bits, {@code [16 pairs][16 outputs]}.
  */

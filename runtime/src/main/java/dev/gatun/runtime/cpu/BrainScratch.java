@@ -11,7 +11,7 @@ final class BrainScratch implements AutoCloseable {
 
   private final Arguments arguments = new Arguments();
   private final Arguments product =
-      new Arguments().set(BrainTiles.TAPS, 1).set(BrainTiles.OFFSETS, noOffset.address());
+      new Arguments().set(BrainProduct.TAPS, 1).set(BrainProduct.OFFSETS, noOffset.address());
   private final Arguments convolution = new Arguments();
   private final Tensor zeros = Tensor.allocate(DType.F32, Shape.of(BrainWeight.WIDTH));
   private final NativeBuffer sums = new NativeBuffer();
@@ -28,12 +28,12 @@ final class BrainScratch implements AutoCloseable {
     return arguments;
   }
 
-  /** Of {@link BrainTiles#multiply}, for a product of one tap. */
+  /** Of {@link BrainProduct#multiply}, for a product of one tap. */
   Arguments product() {
     return product;
   }
 
-  /** Of {@link BrainTiles#multiply}, for several taps. */
+  /** Of {@link BrainProduct#multiply}, for several taps. */
   Arguments convolution() {
     return convolution;
   }

@@ -1,5 +1,21 @@
 package dev.gatun.runtime.cpu;
 
+import static dev.gatun.runtime.cpu.BrainProduct.A;
+import static dev.gatun.runtime.cpu.BrainProduct.A_STRIDE;
+import static dev.gatun.runtime.cpu.BrainProduct.B;
+import static dev.gatun.runtime.cpu.BrainProduct.BLOCKS;
+import static dev.gatun.runtime.cpu.BrainProduct.B_PANEL;
+import static dev.gatun.runtime.cpu.BrainProduct.C;
+import static dev.gatun.runtime.cpu.BrainProduct.C_PANEL;
+import static dev.gatun.runtime.cpu.BrainProduct.C_STRIDE;
+import static dev.gatun.runtime.cpu.BrainProduct.FETCH;
+import static dev.gatun.runtime.cpu.BrainProduct.OFFSETS;
+import static dev.gatun.runtime.cpu.BrainProduct.PANELS;
+import static dev.gatun.runtime.cpu.BrainProduct.START;
+import static dev.gatun.runtime.cpu.BrainProduct.START_PANEL;
+import static dev.gatun.runtime.cpu.BrainProduct.START_STRIDE;
+import static dev.gatun.runtime.cpu.BrainProduct.STEPS;
+import static dev.gatun.runtime.cpu.BrainProduct.TAPS;
 import static dev.gatun.runtime.cpu.asm.Gp.R10;
 import static dev.gatun.runtime.cpu.asm.Gp.R11;
 import static dev.gatun.runtime.cpu.asm.Gp.R12;
@@ -17,30 +33,20 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Tile.tmm;
 
-import dev.gatun.bindings.code.CodeRefusedException;
-import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
-import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
 import dev.gatun.runtime.cpu.asm.Label;
 
 /**
- * The product on matrix tiles that everything in bf16 is made of, in machine code: {@code C = start
- * + Σ A·B} for a panel of 32 columns and some blocks of 32 rows.
- *
- * <p>A block's rows of A may be taken several times, each time from another place and with another
- * part of B: the taps of a convolution. A matrix product has one tap.
+ * {@link BrainProduct} in machine code on matrix tiles: a panel of 32 columns and a block of 32
+ * rows are four tiles of sums. B, START and C move on from panel to panel.
  *
  * <p>Source: Intel, "64 and IA-32 Architectures Optimization Reference Manual", chapter 20, for the
  * use of tiles.
  */
 final class BrainTiles {
-  /** Rows of a block: those of two tiles. */
-  static final int ROWS = 32;
-
-  private static final int VECTOR_BITS = 512;
   private static final int TILE_ROWS = 16;
   private static final int TILE_BYTES = 1024;
   private static final int ROW_BYTES = 64;
@@ -55,53 +61,9 @@ final class BrainTiles {
   private static final int AHEAD = 16 << 10;
 
   /** Steps of a call that take some 30 µs, or 100 where the processor is busy with others. */
-  static final int STEPS_OF_A_CALL = 1 << 10;
+  private static final int STEPS_OF_A_CALL = 1 << 10;
 
-  // The arguments, in their order. Distances and strides are bytes.
-
-  /** Rows of A in bf16. */
-  static final int A = 0;
-
-  static final int A_STRIDE = 1;
-
-  /** Tiles of B, {@code [taps][steps][2]} in any order of taps; moves on from panel to panel. */
-  static final int B = 2;
-
-  /** From a panel of B to the next. */
-  static final int B_PANEL = 3;
-
-  /** What the sums begin with; moves on from panel to panel. */
-  static final int START = 4;
-
-  /** 0 for a bias. */
-  static final int START_STRIDE = 5;
-
-  static final int START_PANEL = 6;
-
-  /** Moves on from panel to panel. */
-  static final int C = 7;
-
-  static final int C_STRIDE = 8;
-
-  static final int C_PANEL = 9;
-
-  /** Blocks of 32 inputs in a tap. */
-  static final int STEPS = 10;
-
-  /** Blocks of 32 rows. */
-  static final int BLOCKS = 11;
-
-  /** Counts down to 0. */
-  static final int PANELS = 12;
-
-  /** How far ahead B is fetched. */
-  private static final int FETCH = 13;
-
-  static final int TAPS = 14;
-
-  /** Address of the distances of the taps from A and of their parts from B, 64 bits each. */
-  static final int OFFSETS = 15;
-
+  // Arguments of this code alone.
   private static final int NEXT_START = 16;
   private static final int BLOCKS_LEFT = 17;
 
@@ -113,30 +75,19 @@ final class BrainTiles {
     private static final Assembled STREAM = Assembled.of(multiplication(STREAMED));
   }
 
-  /** Why tiles cannot be used here, with the cure; empty if they can. */
-  static String unavailable() {
-    if (Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) != VECTOR_BITS) {
-      return "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
-    }
-    try {
-      var features = Cpuid.features();
-      if (!features.amxTile() || !features.amxBf16() || !features.avx512Bf16()) {
-        return "this processor has no matrix tiles for bf16 (amx_bf16): compute in f32";
-      }
-    } catch (CodeRefusedException e) {
-      return e.getMessage();
-    }
-    return SystemCalls.requestTiles()
-        ? ""
-        : "Linux does not let this process use matrix tiles: compute in f32";
+  /** Rows that a call may have. */
+  static int rowsOfCall(int steps) {
+    return Math.max(1, STEPS_OF_A_CALL / steps) * BrainProduct.ROWS;
   }
 
   /**
-   * {@code C = start + Σ A·B} for some panels, in as few calls as are short enough.
+   * Takes rows by some panels, in as few calls as are short enough.
    *
-   * @param steps of a block of rows, those of all taps
+   * @param rows as many as a call may have at most
+   * @param steps of a row, those of all taps
    */
-  static void multiply(Arguments arguments, int blocks, int panels, int steps) {
+  static void multiply(Arguments arguments, int rows, int panels, int steps) {
+    int blocks = Math.ceilDiv(rows, BrainProduct.ROWS);
     int together = Math.max(1, STEPS_OF_A_CALL / (blocks * steps));
     arguments.set(BLOCKS, blocks);
     for (int panel = 0; panel < panels; panel += together) {

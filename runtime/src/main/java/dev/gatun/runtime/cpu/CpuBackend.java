@@ -85,7 +85,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return (brain == null ? "" : "bf16 linear layers on AMX tiles, ")
+    return (brain == null ? "" : BrainProduct.description() + ", ")
         + "Vector API, "
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "

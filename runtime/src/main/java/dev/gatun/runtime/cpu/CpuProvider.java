@@ -58,7 +58,7 @@ public final class CpuProvider implements BackendProvider {
   public String unavailable(Device device, Precision precision) {
     return switch (precision) {
       case F32 -> "";
-      case BF16 -> BrainTiles.unavailable();
+      case BF16 -> BrainProduct.unavailable();
     };
   }
 
