@@ -8,6 +8,7 @@ import dev.gatun.runtime.Tensor;
 /** The operators in bf16. */
 final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
+  private final BrainNorm[] norms;
   private final BrainGemm gemm;
   private final BrainAttention attention;
   private final BrainConvolution convolution;
@@ -19,9 +20,18 @@ final class BrainOperators implements AutoCloseable {
     for (int i = 0; i < scratch.length; i++) {
       scratch[i] = new BrainScratch();
     }
+    norms = new BrainNorm[team.size()];
+    for (int i = 0; i < norms.length; i++) {
+      norms[i] = new BrainNorm();
+    }
     gemm = new BrainGemm(team, scratch);
     attention = new BrainAttention(team, scratch);
     convolution = new BrainConvolution(team, scratch);
+  }
+
+  /** One for each worker. */
+  BrainNorm[] norms() {
+    return norms;
   }
 
   void linear(Tensor x, BrainWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
@@ -60,6 +70,9 @@ final class BrainOperators implements AutoCloseable {
     convolution.close();
     for (var buffers : scratch) {
       buffers.close();
+    }
+    for (var norm : norms) {
+      norm.close();
     }
   }
 }

@@ -23,6 +23,7 @@ final class BrainProduct {
   private static final String PROPERTY = "gatun.cpu.tiles";
 
   private static final int VECTOR_BITS = 512;
+  private static final String INTEL = "GenuineIntel";
 
   // The arguments, in their order. Distances and strides are bytes.
 
@@ -91,9 +92,11 @@ final class BrainProduct {
         return "this processor has neither matrix tiles (amx_bf16) nor vectors (avx512_bf16) for"
             + " bf16: compute in f32";
       }
-      // Processors with tiles are slow at bf16 in vectors: f32 takes less time.
-      if (wanted() && features.amxBf16() && !SystemCalls.requestTiles()) {
-        return "Linux does not let this process use matrix tiles: compute in f32";
+      if (wanted() && !Unit.TILES && Cpuid.vendor().equals(INTEL)) {
+        // Measured: half as many products in a cycle as of f32.
+        return "Intel's processors multiply bf16 fast on matrix tiles alone, and "
+            + (features.amxBf16() ? "Linux does not give them" : "this one has none")
+            + ": compute in f32";
       }
     } catch (CodeRefusedException e) {
       return e.getMessage();

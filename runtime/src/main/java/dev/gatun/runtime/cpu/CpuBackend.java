@@ -54,12 +54,12 @@ final class CpuBackend implements Backend {
     attentionGradient = new AttentionGradient(team);
     groupNormGradient = new GroupNormGradient(team, scratch);
     layerNorm = new LayerNorm(team, scratch);
-    groupNorm = new GroupNorm(team, scratch);
     elementwise = new Elementwise(team, scratch);
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
     copying = new Copying(team);
     brain = precision == Precision.BF16 ? new BrainOperators(team) : null;
+    groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());
     WarmUp.start();
   }
 

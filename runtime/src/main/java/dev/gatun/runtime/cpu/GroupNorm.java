@@ -17,6 +17,9 @@ final class GroupNorm implements ThreadTeam.Work {
   /** Floats that are normalised at a time; they stay in the first-level cache. */
   private static final int RUN = 2048;
 
+  /** Floats that a worker takes at a time. */
+  private static final int UNIT = 8 * RUN;
+
   /** Fewer elements than this are not worth waking a thread. */
   private static final int SHARED = 16 * RUN;
 
@@ -25,6 +28,7 @@ final class GroupNorm implements ThreadTeam.Work {
   private final ThreadTeam team;
   private final Scratch[] scratch;
   private final GroupStatistics statistics;
+  private final BrainNorm[] brain;
 
   // The call that is running.
   private Tensor x;
@@ -39,9 +43,15 @@ final class GroupNorm implements ThreadTeam.Work {
   private float[] factors = new float[0];
   private float[] offsets = new float[0];
 
-  GroupNorm(ThreadTeam team, Scratch[] scratch) {
+  /**
+   * A normalisation.
+   *
+   * @param brain what normalises in machine code, one for each worker; null for the Vector API
+   */
+  GroupNorm(ThreadTeam team, Scratch[] scratch, BrainNorm[] brain) {
     this.team = team;
     this.scratch = scratch;
+    this.brain = brain;
     statistics = new GroupStatistics(team, scratch);
   }
 
@@ -74,7 +84,7 @@ final class GroupNorm implements ThreadTeam.Work {
       fold(n, groups, gamma, beta, shift, scale, eps);
     }
     if (x.shape().size() < SHARED) {
-      run(0, 1);
+      team.runAlone(this);
     } else {
       team.run(this);
     }
@@ -105,19 +115,40 @@ final class GroupNorm implements ThreadTeam.Work {
   @Override
   public void run(int worker, int workers) {
     int rows = Math.toIntExact(x.shape().rows());
+    int most = RowBlock.rows(UNIT, padded);
+    int units = Math.ceilDiv(positions, most);
+    int all = Math.multiplyExact(units, rows / positions);
+    int prepared = -1;
+    for (int unit; (unit = team.take()) < all; ) {
+      int sample = unit / units;
+      int first = unit % units * most;
+      int row = sample * positions + first;
+      int count = Math.min(most, positions - first);
+      if (brain == null) {
+        normalise(worker, sample, row, count);
+        continue;
+      }
+      if (sample != prepared) {
+        brain[worker].set(centers, factors, offsets, sample * padded, x.shape().cols());
+        prepared = sample;
+      }
+      brain[worker].normalise(activation, x, out, row, count);
+    }
+  }
+
+  /** Rows of a sample with the Vector API. */
+  private void normalise(int worker, int sample, int row, int count) {
     int most = RowBlock.rows(RUN, padded);
     float[] block = scratch[worker].floats(0, most * padded);
     float[] t = scratch[worker].floats(1, most * padded);
-    int end = ThreadTeam.begin(rows, worker + 1, workers);
-    for (int row = ThreadTeam.begin(rows, worker, workers), count; row < end; row += count) {
-      int sample = row / positions;
-      count = Math.min(most, Math.min(end, (sample + 1) * positions) - row);
-      RowBlock.load(x, row, count, block);
-      for (int r = 0; r < count; r++) {
+    for (int end = row + count, some; row < end; row += some) {
+      some = Math.min(most, end - row);
+      RowBlock.load(x, row, some, block);
+      for (int r = 0; r < some; r++) {
         normalise(block, r * padded, padded, sample * padded, centers, factors, offsets);
       }
-      Pointwise.activate(activation, block, 0, count * padded, t);
-      RowBlock.store(block, out, row, count);
+      Pointwise.activate(activation, block, 0, some * padded, t);
+      RowBlock.store(block, out, row, some);
     }
   }
 

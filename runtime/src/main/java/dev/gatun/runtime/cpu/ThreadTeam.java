@@ -42,14 +42,14 @@ final class ThreadTeam implements AutoCloseable {
 
   /** Runs a piece of work on all workers and returns when every share is done. */
   void run(Work next) {
-    taken.setPlain(0); // what follows publishes it
     if (helpers.length == 0) {
-      next.run(0, 1);
+      runAlone(next);
       return;
     }
     if (closed) {
       throw new IllegalStateException("the backend is closed");
     }
+    taken.setPlain(0); // what follows publishes it
     work = next;
     failure = null;
     pending.set(helpers.length);
@@ -74,6 +74,12 @@ final class ThreadTeam implements AutoCloseable {
     if (thrown != null) {
       throw new IllegalStateException("a worker thread failed: " + thrown, thrown);
     }
+  }
+
+  /** Runs a piece of work that is too small to be shared. */
+  void runAlone(Work next) {
+    taken.setPlain(0);
+    next.run(0, 1);
   }
 
   private void serve(int worker) {

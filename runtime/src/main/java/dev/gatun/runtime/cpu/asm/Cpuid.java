@@ -16,6 +16,9 @@ import dev.gatun.bindings.code.ExecutableMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.invoke.MethodHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 
 /** Asks the processor what it is, with instructions that Java has not: CPUID and XGETBV. */
 public final class Cpuid implements CpuFeatures.Source, AutoCloseable {
@@ -65,6 +68,20 @@ public final class Cpuid implements CpuFeatures.Source, AutoCloseable {
   public static CpuFeatures features() {
     try (var cpuid = new Cpuid()) {
       return CpuFeatures.of(cpuid);
+    }
+  }
+
+  /**
+   * Who made this processor, such as {@code GenuineIntel}.
+   *
+   * @throws CodeRefusedException if this system does not execute assembled code
+   */
+  public static String vendor() {
+    try (var cpuid = new Cpuid()) {
+      var name = cpuid.cpuid(0, 0);
+      var text = ByteBuffer.allocate(3 * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+      text.putInt(name.ebx()).putInt(name.edx()).putInt(name.ecx());
+      return new String(text.array(), StandardCharsets.ISO_8859_1);
     }
   }
 
