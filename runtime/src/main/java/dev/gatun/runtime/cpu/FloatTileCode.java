@@ -53,11 +53,16 @@ final class FloatTileCode {
   /** Steps of k in a turn of the loop. */
   private static final int STEPS = 4;
 
-  /** Bytes between what is multiplied and what of the panel is fetched: some fifty cycles. */
+  /** Bytes between what is multiplied and what of the panel is fetched: a hundred cycles. */
   private static final int AHEAD = 1024;
 
-  /** Lines of what is wanted next that are fetched in a turn. */
-  private static final int FETCHED = 2;
+  /** Up to so many rows wait for memory, not for products, and fetch from farther away. */
+  private static final int FEW = 4;
+
+  private static final int FAR_AHEAD = 4096;
+
+  /** Lines of what is wanted next that are fetched in a turn: more of them get in the way. */
+  private static final int FETCHED = 1;
 
   private final Assembler a = new Assembler();
   private final boolean wide;
@@ -185,8 +190,9 @@ final class FloatTileCode {
     int x = p + 2;
     load(p, Address.of(RDI, i * width));
     load(q, Address.of(RDI, i * width + vector));
+    int ahead = height <= FEW ? FAR_AHEAD : AHEAD;
     for (int line = 0; line < width; line += LINE) {
-      a.prefetcht0(Address.of(RDI, i * width + line + AHEAD));
+      a.prefetcht0(Address.of(RDI, i * width + line + ahead));
     }
     for (int r = 0; r < height; r++) {
       broadcast(x, Address.of(RAX, r * stride + i * Float.BYTES));

@@ -16,7 +16,7 @@ import java.lang.invoke.MethodHandle;
  * the same, too.
  */
 final class FloatTiles {
-  /** Rows of a call, which keeps a collector waiting, at the most: some 20 µs. */
+  /** Rows of a call, which keeps a collector waiting, at the most: some 50 µs. */
   static final int CHUNK = 8 * MicroKernel.ROWS;
 
   private static final FunctionDescriptor TYPE =

@@ -36,7 +36,7 @@ final class MicroKernel {
    * it need not, since the second one is large and fast enough. A multiple of what {@link
    * FlashAttention} takes at a time.
    */
-  static final int DEPTH = Lanes.BYTES == 64 ? 576 : 384;
+  static final int DEPTH = Lanes.BYTES == 64 ? 1152 : 384;
 
   /**
    * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.
