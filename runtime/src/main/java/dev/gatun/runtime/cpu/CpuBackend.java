@@ -85,7 +85,7 @@ final class CpuBackend implements Backend {
   @Override
   public String description() {
     return (brain == null ? "" : "bf16 linear layers on AMX tiles, ")
-        + "Vector API, "
+        + (FloatTiles.USED ? "Vector API and assembled products, " : "Vector API, ")
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "
         + MicroKernel.ROWS

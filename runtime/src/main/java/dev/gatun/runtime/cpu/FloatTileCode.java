@@ -30,8 +30,8 @@ import dev.gatun.runtime.cpu.asm.Gp;
  * them.
  *
  * <pre>
- *   a, b, start, c        where arrays begin: rdi, rsi, rdx, rcx
- *   bytes from there      rdi: r8, rsi: r9, rdx and rcx: on the stack, with what follows
+ *   a, b, start, c        where arrays or other memory begin, in rdi, rsi, rdx and rcx
+ *   bytes from there      to the operand: of a and b in r8 and r9, the others on the stack
  *   k                     length of the products
  *   step                  bytes from a row of start to the next
  *   rows                  how many, at least one
@@ -73,7 +73,7 @@ final class FloatTileCode {
 
   /**
    * @param wide vectors of 512 bits and AVX-512F, else of 256 and AVX2 with FMA
-   * @param rows of the largest tile: 12 of the 32 registers' or 6 of the 16 registers' pairs
+   * @param rows of the largest tile, whose sums take two registers each
    * @param stride bytes from a row of A to the next
    */
   FloatTileCode(boolean wide, int rows, int stride) {

@@ -14,10 +14,11 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>The blocking is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix
  * Multiplication", 2008): a block of rows of A, and up to {@link MicroKernel#DEPTH} columns of it
  * at a time, is copied to where it stays in the second-level cache; each panel of the weight passes
- * over it once, from where it lies or from a copy, see {@link StreamKernel}. What A is, only the
- * {@link Rows} know: a tensor, or the windows of a feature map. A finished tile is still in the
- * first-level cache when {@link TileEpilogue} stores it. Threads share the grid of row tiles and
- * panels; none of this changes a bit of the result, because an element is always one chain over k.
+ * over it once, in {@link FloatTiles} while the next panel is fetched, or on the Vector API from
+ * where it lies or from a copy, see {@link StreamKernel}. What A is, only the {@link Rows} know: a
+ * tensor, or the windows of a feature map. A finished tile is still in the first-level cache when
+ * {@link TileEpilogue} stores it. Threads share the grid of row tiles and panels; none of this
+ * changes a bit of the result, because an element is always one chain over k.
  */
 final class Gemm implements ThreadTeam.Work {
   /** The rows of the left matrix, which need not exist as a whole. */
@@ -48,12 +49,15 @@ final class Gemm implements ThreadTeam.Work {
     }
   }
 
+  /** Bytes of A in the second-level cache: less of it where the next panel comes in early, too. */
+  private static final int RESIDENT = FloatTiles.USED ? Caches.L2 / 2 : Caches.L2 / 4 * 3;
+
   /**
-   * Most rows of A that one worker copies at a time: with DEPTH columns they fill most of the
+   * Most rows of A that one worker copies at a time: with DEPTH columns they fill much of the
    * second-level cache, lest the weights come in more often than that.
    */
   private static final int BLOCK =
-      Math.max(1, Caches.L2 / 4 * 3 / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
+      Math.max(1, RESIDENT / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
           * MicroKernel.ROWS;
 
   /**
