@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gatun.bindings.code.SystemCalls;
 import java.io.File;
 import java.lang.module.ModuleFinder;
 import java.nio.charset.StandardCharsets;
@@ -51,6 +52,14 @@ class ClassPathTest {
             .toList());
   }
 
+  /** Who may not call native code gets no machine code, and the same backend. */
+  @Test
+  void aProgramThatIsDeniedNativeAccessComputes() throws Exception {
+    var lines =
+        run("--add-modules", "jdk.incubator.vector", "--illegal-native-access=deny").toList();
+    assertTrue(lines.contains("cpu of [cpu, bf16, reference]"), lines::toString);
+  }
+
   @Test
   void aProgramOnTheClassPathComputesWithoutVectors() throws Exception {
     var lines = run().toList();
@@ -70,7 +79,10 @@ class ClassPathTest {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of(options));
     command.add("-cp");
-    command.add(classes(Backend.class) + File.pathSeparator + classes(Program.class));
+    command.add(
+        Stream.of(classes(Backend.class), classes(SystemCalls.class), classes(Program.class))
+            .map(Path::toString)
+            .collect(Collectors.joining(File.pathSeparator)));
     command.add(Program.class.getName());
     var process = new ProcessBuilder(command).redirectErrorStream(true).start();
     var out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

@@ -70,18 +70,28 @@ public final class ExecutableMemory implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no code at this offset
    */
   public MethodHandle handle(long offset, FunctionDescriptor type, boolean critical) {
-    Objects.checkIndex(offset, code.byteSize());
-    if (!arena.scope().isAlive()) {
-      throw new IllegalStateException("this code has been closed: take handles before that");
-    }
-    var options =
-        critical ? new Linker.Option[] {Linker.Option.critical(false)} : new Linker.Option[0];
-    return Linker.nativeLinker().downcallHandle(code.asSlice(offset), type, options);
+    return critical ? link(offset, type, Linker.Option.critical(false)) : link(offset, type);
   }
 
   /** An ordinary one; see {@link #handle(long, FunctionDescriptor, boolean)}. */
   public MethodHandle handle(long offset, FunctionDescriptor type) {
     return handle(offset, type, false);
+  }
+
+  /**
+   * A critical one whose pointers may be arrays of the heap, too: they stay where they are while it
+   * runs. See {@link #handle(long, FunctionDescriptor, boolean)}.
+   */
+  public MethodHandle heapHandle(long offset, FunctionDescriptor type) {
+    return link(offset, type, Linker.Option.critical(true));
+  }
+
+  private MethodHandle link(long offset, FunctionDescriptor type, Linker.Option... options) {
+    Objects.checkIndex(offset, code.byteSize());
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("this code has been closed: take handles before that");
+    }
+    return Linker.nativeLinker().downcallHandle(code.asSlice(offset), type, options);
   }
 
   /**

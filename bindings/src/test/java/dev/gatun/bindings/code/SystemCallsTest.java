@@ -4,11 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
 /** What Linux refuses, in its own words. */
 @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+@DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
 class SystemCallsTest {
   @Test
   void thereIsNotAsMuchMemory() {

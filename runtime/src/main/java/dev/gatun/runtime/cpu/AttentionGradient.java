@@ -27,22 +27,22 @@ final class AttentionGradient implements ThreadTeam.Work {
   /** Queries of a block. */
   private static final int BLOCK = MicroKernel.DEPTH;
 
-  private static final float[] ZEROS = new float[PANEL];
+  private static final Floats ZEROS = Floats.of(PANEL);
 
   /** The buffers of one worker: left operands, sums, and right operands. */
   private static final class Buffers {
-    float[] k = new float[0];
-    float[] v = new float[0];
-    float[] kTransposed = new float[0];
-    float[] p = new float[0];
-    float[] ds = new float[0];
-    float[] pPanel = new float[0];
-    float[] dsPanel = new float[0];
-    float[] dq = new float[0];
-    float[] dk = new float[0];
-    float[] dv = new float[0];
+    Floats k = Floats.NONE;
+    Floats v = Floats.NONE;
+    Floats kTransposed = Floats.NONE;
+    Floats p = Floats.NONE;
+    Floats ds = Floats.NONE;
+    Floats pPanel = Floats.NONE;
+    Floats dsPanel = Floats.NONE;
+    Floats dq = Floats.NONE;
+    Floats dk = Floats.NONE;
+    Floats dv = Floats.NONE;
     float[] row = new float[0];
-    float[] right = new float[0];
+    Floats right = Floats.NONE;
   }
 
   private final ThreadTeam team;
@@ -110,23 +110,23 @@ final class AttentionGradient implements ThreadTeam.Work {
   private void head(int n, int head, Buffers b) {
     int pieces = Math.ceilDiv(size, MicroKernel.DEPTH);
     int keyPieces = Math.ceilDiv(keys, MicroKernel.DEPTH);
-    b.row = atLeast(b.row, size);
-    b.right = atLeast(b.right, Math.max(size, BLOCK) * PANEL);
-    b.k = atLeast(b.k, pieces * keys * MicroKernel.STRIDE);
-    b.v = atLeast(b.v, pieces * keys * MicroKernel.STRIDE);
-    b.kTransposed = atLeast(b.kTransposed, keyPieces * size * MicroKernel.STRIDE);
-    b.p = atLeast(b.p, keys * MicroKernel.STRIDE);
-    b.ds = atLeast(b.ds, keys * MicroKernel.STRIDE);
-    b.pPanel = atLeast(b.pPanel, keys * PANEL);
-    b.dsPanel = atLeast(b.dsPanel, keys * PANEL);
-    b.dq = atLeast(b.dq, size * PANEL);
-    b.dk = atLeast(b.dk, sizePanels * keys * PANEL);
-    b.dv = atLeast(b.dv, sizePanels * keys * PANEL);
-    packRows(k, n, head, b.k);
-    packRows(v, n, head, b.v);
-    packColumns(n, head, b.kTransposed, b.row);
-    Arrays.fill(b.dk, 0, sizePanels * keys * PANEL, 0f);
-    Arrays.fill(b.dv, 0, sizePanels * keys * PANEL, 0f);
+    b.row = b.row.length < size ? new float[size] : b.row;
+    b.right = b.right.atLeast(Math.max(size, BLOCK) * PANEL);
+    b.k = b.k.atLeast(pieces * keys * MicroKernel.STRIDE);
+    b.v = b.v.atLeast(pieces * keys * MicroKernel.STRIDE);
+    b.kTransposed = b.kTransposed.atLeast(keyPieces * size * MicroKernel.STRIDE);
+    b.p = b.p.atLeast(keys * MicroKernel.STRIDE);
+    b.ds = b.ds.atLeast(keys * MicroKernel.STRIDE);
+    b.pPanel = b.pPanel.atLeast(keys * PANEL);
+    b.dsPanel = b.dsPanel.atLeast(keys * PANEL);
+    b.dq = b.dq.atLeast(size * PANEL);
+    b.dk = b.dk.atLeast(sizePanels * keys * PANEL);
+    b.dv = b.dv.atLeast(sizePanels * keys * PANEL);
+    packRows(k, n, head, b.k.array());
+    packRows(v, n, head, b.v.array());
+    packColumns(n, head, b.kTransposed.array(), b.row);
+    Arrays.fill(b.dk.array(), 0, sizePanels * keys * PANEL, 0f);
+    Arrays.fill(b.dv.array(), 0, sizePanels * keys * PANEL, 0f);
     for (int first = 0; first < queries; first += BLOCK) {
       int count = Math.min(BLOCK, queries - first);
       for (int query = 0; query < count; query += PANEL) {
@@ -135,8 +135,8 @@ final class AttentionGradient implements ThreadTeam.Work {
       addBlock(q, n, head, first, count, b.ds, b.dk, b);
       addBlock(dOut, n, head, first, count, b.p, b.dv, b);
     }
-    storeKeys(b.dk, dk, n, head);
-    storeKeys(b.dv, dv, n, head);
+    storeKeys(b.dk.array(), dk, n, head);
+    storeKeys(b.dv.array(), dv, n, head);
   }
 
   /** Rows of keys or values as a left operand, {@code [pieces][keys][STRIDE]}. */
@@ -164,41 +164,47 @@ final class AttentionGradient implements ThreadTeam.Work {
   /** One panel of queries: dQ, and its columns of Pᵀ and dSᵀ. */
   private void panel(int n, int head, int first, int query, int count, Buffers b) {
     long row = (long) n * queries + first + query;
-    transpose(q, row, count, head, scale, b.right, b.row);
+    transpose(q, row, count, head, scale, b.right.array(), b.row);
     product(b.k, keys, b.right, size, b.pPanel, 0, false);
     if (causal) {
-      FlashAttention.hideLater(b.pPanel, 0, 0, keys, first + query);
+      FlashAttention.hideLater(b.pPanel.array(), 0, 0, keys, first + query);
     }
-    softmax(b.pPanel, keys);
-    transpose(dOut, row, count, head, 1, b.right, b.row);
+    softmax(b.pPanel.array(), keys);
+    transpose(dOut, row, count, head, 1, b.right.array(), b.row);
     product(b.v, keys, b.right, size, b.dsPanel, 0, false);
     for (int half = 0; half < PANEL; half += Lanes.COUNT) {
-      slopes(b.pPanel, b.dsPanel, half, half + keys * PANEL, scale);
+      slopes(b.pPanel.array(), b.dsPanel.array(), half, half + keys * PANEL, scale);
     }
     product(b.kTransposed, size, b.dsPanel, keys, b.dq, 0, false);
     storeQueries(row, count, head, b);
     for (int key = 0; key < keys; key++) {
-      System.arraycopy(b.pPanel, key * PANEL, b.p, key * MicroKernel.STRIDE + query, PANEL);
-      System.arraycopy(b.dsPanel, key * PANEL, b.ds, key * MicroKernel.STRIDE + query, PANEL);
+      System.arraycopy(
+          b.pPanel.array(), key * PANEL, b.p.array(), key * MicroKernel.STRIDE + query, PANEL);
+      System.arraycopy(
+          b.dsPanel.array(), key * PANEL, b.ds.array(), key * MicroKernel.STRIDE + query, PANEL);
     }
   }
 
   /** {@code C = A·B} or {@code C += A·B} for a left operand {@code [pieces of k][rows][STRIDE]}. */
   private static void product(
-      float[] a, int rows, float[] right, int k, float[] c, int to, boolean add) {
+      Floats a, int rows, Floats right, int k, Floats c, int to, boolean add) {
+    int advance = MicroKernel.ROWS * MicroKernel.STRIDE;
     for (int done = 0, piece = 0; done < k; done += MicroKernel.DEPTH, piece++) {
       int depth = Math.min(MicroKernel.DEPTH, k - done);
-      int panel = done * PANEL;
-      for (int r = 0; r < rows; r += MicroKernel.ROWS) {
-        int height = Math.min(MicroKernel.ROWS, rows - r);
-        int at = (piece * rows + r) * MicroKernel.STRIDE;
-        int tile = to + r * PANEL;
-        if (piece == 0 && !add) {
-          MicroKernel.multiply(a, at, right, panel, depth, ZEROS, 0, 0, c, tile, height);
-        } else {
-          MicroKernel.multiply(a, at, right, panel, depth, c, tile, PANEL, c, tile, height);
-        }
-      }
+      boolean goesOn = add || piece > 0;
+      TileProduct.multiply(
+          a,
+          piece * rows * MicroKernel.STRIDE,
+          advance,
+          right,
+          done * PANEL,
+          depth,
+          goesOn ? c : ZEROS,
+          goesOn ? to : 0,
+          goesOn ? PANEL : 0,
+          c,
+          to,
+          rows);
     }
   }
 
@@ -264,15 +270,21 @@ final class AttentionGradient implements ThreadTeam.Work {
 
   /** {@code sums += left·rows} for the rows of a block of queries, panel by panel of channels. */
   private void addBlock(
-      Tensor rows, int n, int head, int first, int count, float[] left, float[] sums, Buffers b) {
+      Tensor rows, int n, int head, int first, int count, Floats left, Floats sums, Buffers b) {
     for (int panel = 0; panel < sizePanels; panel++) {
       int column = panel * PANEL;
       int width = Math.min(PANEL, size - column);
       if (width < PANEL) {
-        Arrays.fill(b.right, 0, count * PANEL, 0f);
+        Arrays.fill(b.right.array(), 0, count * PANEL, 0f);
       }
       for (int i = 0; i < count; i++) {
-        load(rows, (long) n * queries + first + i, head * size + column, b.right, i * PANEL, width);
+        load(
+            rows,
+            (long) n * queries + first + i,
+            head * size + column,
+            b.right.array(),
+            i * PANEL,
+            width);
       }
       product(left, keys, b.right, count, sums, panel * keys * PANEL, true);
     }
@@ -281,7 +293,7 @@ final class AttentionGradient implements ThreadTeam.Work {
   private void storeQueries(long row, int count, int head, Buffers b) {
     for (int i = 0; i < count; i++) {
       for (int c = 0; c < size; c++) {
-        b.row[c] = b.dq[c * PANEL + i];
+        b.row[c] = b.dq.array()[c * PANEL + i];
       }
       store(b.row, 0, dq, row + i, head * size, size);
     }
@@ -305,9 +317,5 @@ final class AttentionGradient implements ThreadTeam.Work {
   private static void store(float[] from, int at, Tensor to, long row, int column, int count) {
     long element = row * to.rowStride() + column;
     MemorySegment.copy(from, at, to.segment(), Tensor.FLOAT, element * Float.BYTES, count);
-  }
-
-  private static float[] atLeast(float[] array, int length) {
-    return array.length < length ? new float[length] : array;
   }
 }

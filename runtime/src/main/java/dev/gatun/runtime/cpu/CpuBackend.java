@@ -86,7 +86,7 @@ final class CpuBackend implements Backend {
   @Override
   public String description() {
     return (brain == null ? "" : BrainProduct.description() + ", ")
-        + "Vector API, "
+        + (FloatTiles.USED ? "Vector API and assembled products, " : "Vector API, ")
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "
         + MicroKernel.ROWS

@@ -39,7 +39,7 @@ final class FlashAttention implements ThreadTeam.Work {
    */
   private static final int PANELS = 2;
 
-  private static final float[] ZEROS = new float[QUERIES];
+  private static final Floats ZEROS = Floats.of(QUERIES);
 
   private final ThreadTeam team;
   private final Scratch[] scratch;
@@ -211,7 +211,8 @@ final class FlashAttention implements ThreadTeam.Work {
   private void attend(int group, int head, int query, Scratch buffers) {
     int count = Math.min(PANELS * QUERIES, queries - query);
     int end = Math.ceilDiv(count, QUERIES) * panelFloats();
-    float[] work = buffers.floats(2, PANELS * panelFloats());
+    var products = buffers.buffer(2, PANELS * panelFloats());
+    float[] work = products.array();
     float[] rows = buffers.floats(3, Lanes.COUNT * RowBlock.padded(size));
     for (int panel = 0, i = 0; panel < end; panel += panelFloats(), i += QUERIES) {
       packQueries(group, head, query + i, work, q(panel), rows);
@@ -221,7 +222,7 @@ final class FlashAttention implements ThreadTeam.Work {
     int visible = causal ? Math.min(keys, query + count) : keys;
     for (int key = 0; key < visible; key += KEYS) {
       int block = Math.min(KEYS, visible - key);
-      score(key, block, work, end, buffers);
+      score(key, block, products, end, buffers);
       for (int panel = 0, i = query; panel < end; panel += panelFloats(), i += QUERIES) {
         bias.add(work, panel, head, key, block, i, Math.min(QUERIES, queries - i));
         if (causal) {
@@ -232,7 +233,7 @@ final class FlashAttention implements ThreadTeam.Work {
           correct(work, o(panel), size, correction(panel));
         }
       }
-      addValues(key, block, work, end, buffers);
+      addValues(key, block, products, end, buffers);
     }
     for (int panel = 0, i = query; panel < end; panel += panelFloats(), i += QUERIES) {
       store(group, head, i, work, o(panel), sum(panel), rows);
@@ -256,23 +257,25 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** {@code Sᵀ = K·Qᵀ} for a block of keys and the panels before {@code end}. */
-  private void score(int key, int block, float[] work, int end, Scratch buffers) {
-    float[] packed = buffers.floats(0, 0);
+  private void score(int key, int block, Floats work, int end, Scratch buffers) {
+    var packed = buffers.buffer(0, 0);
     int perLine = perLine();
+    int last = key + block;
     for (int piece = 0; piece < pieces(); piece++) {
       int channel = piece * MicroKernel.DEPTH;
       int depth = Math.min(MicroKernel.DEPTH, size - channel);
-      for (int j = 0; j < block; j += MicroKernel.ROWS) {
-        int at = piece * pieceFloats() + PackedRows.at(key + j, perLine, depth);
-        int rows = Math.min(MicroKernel.ROWS, block - j);
+      int advance = PackedRows.advance(perLine, depth);
+      var start = piece == 0 ? ZEROS : work;
+      int step = piece == 0 ? 0 : QUERIES;
+      for (int row = key, next; row < last; row = next) {
+        next = PackedRows.end(row, last, perLine);
+        int at = piece * pieceFloats() + PackedRows.at(row, perLine, depth);
         for (int panel = 0; panel < end; panel += panelFloats()) {
           int from = q(panel) + channel * QUERIES;
-          int to = panel + j * QUERIES;
-          if (piece == 0) {
-            MicroKernel.multiply(packed, at, work, from, depth, ZEROS, 0, 0, work, to, rows);
-          } else {
-            MicroKernel.multiply(packed, at, work, from, depth, work, to, QUERIES, work, to, rows);
-          }
+          int to = panel + (row - key) * QUERIES;
+          int begin = piece == 0 ? 0 : to;
+          TileProduct.multiply(
+              packed, at, advance, work, from, depth, start, begin, step, work, to, next - row);
         }
       }
     }
@@ -340,20 +343,17 @@ final class FlashAttention implements ThreadTeam.Work {
   }
 
   /** {@code Oᵀ += Vᵀ·P} for a block of keys and the panels before {@code end}. */
-  private void addValues(int key, int block, float[] work, int end, Scratch buffers) {
-    float[] packed = buffers.floats(1, 0);
+  private void addValues(int key, int block, Floats work, int end, Scratch buffers) {
+    var packed = buffers.buffer(1, 0);
     int at = key / MicroKernel.DEPTH * size * MicroKernel.STRIDE + key % MicroKernel.DEPTH;
-    for (int c = 0; c < size; c += MicroKernel.ROWS) {
-      int rows = Math.min(MicroKernel.ROWS, size - c);
-      int from = at + c * MicroKernel.STRIDE;
-      for (int panel = 0; panel < end; panel += panelFloats()) {
-        int to = o(panel) + c * QUERIES;
-        if (key == 0) {
-          MicroKernel.multiply(packed, from, work, panel, block, ZEROS, 0, 0, work, to, rows);
-        } else {
-          MicroKernel.multiply(packed, from, work, panel, block, work, to, QUERIES, work, to, rows);
-        }
-      }
+    int advance = MicroKernel.ROWS * MicroKernel.STRIDE;
+    var start = key == 0 ? ZEROS : work;
+    int step = key == 0 ? 0 : QUERIES;
+    for (int panel = 0; panel < end; panel += panelFloats()) {
+      int to = o(panel);
+      int begin = key == 0 ? 0 : to;
+      TileProduct.multiply(
+          packed, at, advance, work, panel, block, start, begin, step, work, to, size);
     }
   }
 

@@ -14,10 +14,11 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>The blocking is that of Goto and van de Geijn ("Anatomy of High-Performance Matrix
  * Multiplication", 2008): a block of rows of A, and up to {@link MicroKernel#DEPTH} columns of it
  * at a time, is copied to where it stays in the second-level cache; each panel of the weight passes
- * over it once, from where it lies or from a copy, see {@link StreamKernel}. What A is, only the
- * {@link Rows} know: a tensor, or the windows of a feature map. A finished tile is still in the
- * first-level cache when {@link TileEpilogue} stores it. Threads share the grid of row tiles and
- * panels; none of this changes a bit of the result, because an element is always one chain over k.
+ * over it once, in {@link FloatTiles} while the next panel is fetched, or on the Vector API from
+ * where it lies or from a copy, see {@link StreamKernel}. What A is, only the {@link Rows} know: a
+ * tensor, or the windows of a feature map. A finished tile is still in the first-level cache when
+ * {@link TileEpilogue} stores it. Threads share the grid of row tiles and panels; none of this
+ * changes a bit of the result, because an element is always one chain over k.
  */
 final class Gemm implements ThreadTeam.Work {
   /** The rows of the left matrix, which need not exist as a whole. */
@@ -48,12 +49,15 @@ final class Gemm implements ThreadTeam.Work {
     }
   }
 
+  /** Bytes of A in the second-level cache: less of it where the next panel comes in early, too. */
+  private static final int RESIDENT = FloatTiles.USED ? Caches.L2 / 2 : Caches.L2 / 4 * 3;
+
   /**
-   * Most rows of A that one worker copies at a time: with DEPTH columns they fill most of the
+   * Most rows of A that one worker copies at a time: with DEPTH columns they fill much of the
    * second-level cache, lest the weights come in more often than that.
    */
   private static final int BLOCK =
-      Math.max(1, Caches.L2 / 4 * 3 / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
+      Math.max(1, RESIDENT / (MicroKernel.STRIDE * Float.BYTES * MicroKernel.ROWS))
           * MicroKernel.ROWS;
 
   /**
@@ -69,7 +73,11 @@ final class Gemm implements ThreadTeam.Work {
   /** Floats of a cache line. */
   private static final int LINE = 16;
 
-  private static final int TILE = MicroKernel.ROWS * MicroKernel.WIDTH;
+  /** Rows that one call of a kernel multiplies with a panel. */
+  private static final int TOGETHER = FloatTiles.USED ? FloatTiles.CHUNK : MicroKernel.ROWS;
+
+  private static final int TILE = TOGETHER * MicroKernel.WIDTH;
+  private static final int ADVANCE = MicroKernel.ROWS * MicroKernel.STRIDE;
   private static final int PANEL = MicroKernel.DEPTH * MicroKernel.WIDTH;
 
   private final ThreadTeam team;
@@ -86,7 +94,7 @@ final class Gemm implements ThreadTeam.Work {
   private int depth;
   private MemorySegment panels;
   private int rowParts;
-  private float[] bias = new float[0];
+  private Floats bias = Floats.NONE;
   private final TileEpilogue epilogue = new TileEpilogue();
 
   Gemm(ThreadTeam team, Scratch[] scratch) {
@@ -142,15 +150,15 @@ final class Gemm implements ThreadTeam.Work {
   /**
    * The bias, or zeros, for all columns of all panels.
    *
-   * @param had an array that is filled and returned if it is long enough
+   * @param had what is filled and returned if it is long enough
    */
-  static float[] bias(Tensor bias, int count, float[] had) {
+  static Floats bias(Tensor bias, int count, Floats had) {
     int padded = PackedWeight.panelCount(count) * MicroKernel.WIDTH;
-    float[] to = had.length < padded ? new float[padded] : had;
+    var to = had.atLeast(padded);
     if (bias != null) {
-      MemorySegment.copy(bias.segment(), Tensor.FLOAT, 0, to, 0, count);
+      MemorySegment.copy(bias.segment(), Tensor.FLOAT, 0, to.array(), 0, count);
     }
-    Arrays.fill(to, bias == null ? 0 : count, padded, 0f);
+    Arrays.fill(to.array(), bias == null ? 0 : count, padded, 0f);
     return to;
   }
 
@@ -195,8 +203,9 @@ final class Gemm implements ThreadTeam.Work {
     // All pieces of a block are kept for the groups to come; for a single group, none is.
     boolean again = lastPanel - firstPanel > group;
     int block = block(to - from);
-    float[] a = scratch[worker].floats(0, (again ? pieces : 1) * block * MicroKernel.STRIDE);
-    float[] c = scratch[worker].floats(1, pieces == 1 ? TILE : GROUP * block * MicroKernel.WIDTH);
+    int groupFloats = GROUP * block * MicroKernel.WIDTH;
+    var a = scratch[worker].buffer(0, (again ? pieces : 1) * block * MicroKernel.STRIDE);
+    var c = scratch[worker].buffer(1, pieces == 1 ? TILE : groupFloats);
     float[] t = scratch[worker].floats(2, TILE);
     float[] b = scratch[worker].floats(3, PANEL);
     for (int row = from; row < to; row += block) {
@@ -207,7 +216,7 @@ final class Gemm implements ThreadTeam.Work {
           int at = again ? piece * block * MicroKernel.STRIDE : 0;
           if (panel == firstPanel) {
             int k = piece * depth;
-            source.copy(row, count, k, Math.min(depth, in - k), a, at);
+            source.copy(row, count, k, Math.min(depth, in - k), a.array(), at);
           }
           multiplyBlock(a, at, b, c, t, row, count, panel, end, piece);
         }
@@ -259,10 +268,10 @@ final class Gemm implements ThreadTeam.Work {
    * stored.
    */
   private void multiplyBlock(
-      float[] a,
+      Floats a,
       int first,
       float[] b,
-      float[] c,
+      Floats c,
       float[] t,
       int row,
       int count,
@@ -271,32 +280,79 @@ final class Gemm implements ThreadTeam.Work {
       int piece) {
     int k = piece * depth;
     int length = Math.min(depth, in - k);
-    boolean last = piece == pieces - 1;
-    boolean stream = StreamKernel.pays(count);
+    boolean copied = !FloatTiles.USED && !StreamKernel.pays(count);
     for (int p = panel; p < end; p++) {
-      long from = ((long) p * in + k) * MicroKernel.WIDTH * Float.BYTES;
-      if (!stream) {
+      long from = offset(p, k);
+      if (copied) {
         MemorySegment.copy(panels, Tensor.FLOAT, from, b, 0, length * MicroKernel.WIDTH);
       }
-      for (int r = 0; r < count; r += MicroKernel.ROWS) {
-        int height = Math.min(MicroKernel.ROWS, count - r);
+      // After the panels of a group it is their next piece that follows, after the last one the
+      // next group.
+      boolean goesOn = p + 1 < end;
+      long next =
+          goesOn
+              ? offset(p + 1, k)
+              : piece + 1 < pieces ? offset(panel, k + depth) : offset(end, 0);
+      long size =
+          Math.min(panels.byteSize() - next, (long) length * MicroKernel.WIDTH * Float.BYTES);
+      for (int r = 0; r < count; r += TOGETHER) {
+        int height = Math.min(TOGETHER, count - r);
         int at = first + r * MicroKernel.STRIDE;
         int tile = pieces == 1 ? 0 : ((p - panel) * count + r) * MicroKernel.WIDTH;
         // The sums begin with the bias, which costs nothing, and go on with what the piece before
         // left.
-        float[] start = piece == 0 ? bias : c;
+        var start = piece == 0 ? bias : c;
         int begin = piece == 0 ? p * MicroKernel.WIDTH : tile;
         int step = piece == 0 ? 0 : MicroKernel.WIDTH;
-        if (stream) {
-          StreamKernel.multiply(a, at, panels, from, length, start, begin, step, c, tile, height);
+        if (FloatTiles.USED) {
+          long wanted = panels.address() + next;
+          FloatTiles.multiply(
+              a.segment(),
+              at,
+              ADVANCE,
+              panels,
+              from,
+              length,
+              start.segment(),
+              begin,
+              step,
+              c.segment(),
+              tile,
+              height,
+              wanted + size * r / count,
+              wanted + size * (r + height) / count);
+        } else if (copied) {
+          MicroKernel.multiply(
+              a.array(), at, b, 0, length, start.array(), begin, step, c.array(), tile, height);
         } else {
-          MicroKernel.multiply(a, at, b, 0, length, start, begin, step, c, tile, height);
+          StreamKernel.multiply(
+              a.array(),
+              at,
+              panels,
+              from,
+              length,
+              start.array(),
+              begin,
+              step,
+              c.array(),
+              tile,
+              height);
         }
-        if (last) {
-          epilogue.activate(c, tile, height, t);
-          epilogue.store(c, tile, MicroKernel.WIDTH, height, row + r, p * MicroKernel.WIDTH);
+        if (last(piece)) {
+          epilogue.activate(c.array(), tile, height, t);
+          epilogue.store(
+              c.array(), tile, MicroKernel.WIDTH, height, row + r, p * MicroKernel.WIDTH);
         }
       }
     }
+  }
+
+  private boolean last(int piece) {
+    return piece == pieces - 1;
+  }
+
+  /** The byte where a piece of a panel begins. */
+  private long offset(int panel, int k) {
+    return ((long) panel * in + k) * MicroKernel.WIDTH * Float.BYTES;
   }
 }

@@ -22,6 +22,8 @@ import jdk.incubator.vector.VectorSpecies;
  * time of six rows, more than copying a panel before many tiles pass over it. For twelve rows it is
  * the other way round, and {@link StreamKernel} reads weights from where they lie.
  *
+ * <p>Where machine code may be assembled, {@link FloatTiles} takes its place, on the same operands.
+ *
  * <p>Every element is one chain of fused multiply-adds in rising k, whatever tile it is part of; so
  * its bits depend neither on the number of rows nor on the vector width.
  */
@@ -36,7 +38,7 @@ final class MicroKernel {
    * it need not, since the second one is large and fast enough. A multiple of what {@link
    * FlashAttention} takes at a time.
    */
-  static final int DEPTH = Lanes.BYTES == 64 ? 576 : 384;
+  static final int DEPTH = Lanes.BYTES == 64 ? 1152 : 384;
 
   /**
    * Distance between the rows of A: not a power of two, lest the rows fall on the same cache sets.

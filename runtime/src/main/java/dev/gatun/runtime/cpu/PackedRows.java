@@ -24,4 +24,15 @@ final class PackedRows {
     int line = tile / perLine * MicroKernel.ROWS + row % MicroKernel.ROWS;
     return line * MicroKernel.STRIDE + tile % perLine * depth;
   }
+
+  /** From a tile to the next one of the same line, or of the next if it is alone in it. */
+  static int advance(int perLine, int depth) {
+    return perLine == 1 ? MicroKernel.ROWS * MicroKernel.STRIDE : depth;
+  }
+
+  /** Where the rows end, up to {@code last}, whose tiles are as far apart from a tile's row on. */
+  static int end(int row, int last, int perLine) {
+    int line = perLine * MicroKernel.ROWS;
+    return perLine == 1 ? last : Math.min(last, (row / line + 1) * line);
+  }
 }

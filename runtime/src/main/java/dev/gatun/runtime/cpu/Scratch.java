@@ -1,17 +1,26 @@
 package dev.gatun.runtime.cpu;
 
+import java.util.Arrays;
+
 /** The buffers of one worker: they grow to what the largest operator needs and are then kept. */
 final class Scratch {
   private static final int SLOTS = 6;
 
-  private final float[][] floats = new float[SLOTS][0];
+  private final Floats[] floats = new Floats[SLOTS];
   private double[] doubles = new double[0];
+
+  Scratch() {
+    Arrays.fill(floats, Floats.NONE);
+  }
 
   /** A buffer of at least so many floats; what it holds is undefined. */
   float[] floats(int slot, int size) {
-    if (floats[slot].length < size) {
-      floats[slot] = new float[size];
-    }
+    return buffer(slot, size).array();
+  }
+
+  /** The same, for products. */
+  Floats buffer(int slot, int size) {
+    floats[slot] = floats[slot].atLeast(size);
     return floats[slot];
   }
 

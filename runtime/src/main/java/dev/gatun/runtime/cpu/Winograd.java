@@ -51,7 +51,7 @@ final class Winograd implements ThreadTeam.Work {
   /** Added to the distance of planes, lest all of them fall on the same cache sets. */
   private static final int SKEW = 5 * 16;
 
-  private static final float[] ZEROS = new float[WIDTH];
+  private static final Floats ZEROS = Floats.of(WIDTH);
 
   private final ThreadTeam team;
   private final Scratch[] scratch;
@@ -73,7 +73,7 @@ final class Winograd implements ThreadTeam.Work {
   private int tilesAcross;
   private int tiles;
   private int tileParts;
-  private float[] bias = new float[0];
+  private Floats bias = Floats.NONE;
 
   Winograd(ThreadTeam team, Scratch[] scratch) {
     this.team = team;
@@ -178,16 +178,16 @@ final class Winograd implements ThreadTeam.Work {
         Math.ceilDiv(Math.ceilDiv(share, Math.ceilDiv(share, BLOCK)), MicroKernel.ROWS)
             * MicroKernel.ROWS;
     var buffers = scratch[worker];
-    float[] v = buffers.floats(0, PLANES * planeV(rows));
-    float[] u = buffers.floats(1, PLANES * planeU());
-    float[] m = buffers.floats(2, PLANES * planeM(rows));
+    var v = buffers.buffer(0, PLANES * planeV(rows));
+    var u = buffers.buffer(1, PLANES * planeU());
+    var m = buffers.buffer(2, PLANES * planeM(rows));
     for (int tile = from; tile < to; tile += rows) {
       int count = Math.min(rows, to - tile);
-      transformInput(tile, count, rows, v, buffers);
+      transformInput(tile, count, rows, v.array(), buffers);
       for (int panel = firstPanel; panel < lastPanel; panel++) {
-        transformFilter(panel, u, buffers);
+        transformFilter(panel, u.array(), buffers);
         multiply(v, u, m, count, rows);
-        transformOutput(m, tile, count, rows, panel, buffers);
+        transformOutput(m.array(), tile, count, rows, panel, buffers);
       }
     }
   }
@@ -266,26 +266,28 @@ final class Winograd implements ThreadTeam.Work {
   }
 
   /** {@code M = V·U} for all points. */
-  private void multiply(float[] v, float[] u, float[] m, int count, int rows) {
+  private void multiply(Floats v, Floats u, Floats m, int count, int rows) {
     int perLine = perLine();
     int pieceFloats = PackedRows.floats(rows, perLine);
+    // Whole tiles: the rows beyond the last one exist, and nobody looks at them.
+    int whole = Math.ceilDiv(count, MicroKernel.ROWS) * MicroKernel.ROWS;
     for (int plane = 0; plane < PLANES; plane++) {
       int sums = plane * planeM(rows);
       for (int piece = 0; piece < pieces(); piece++) {
         int k = piece * MicroKernel.DEPTH;
         int depth = Math.min(MicroKernel.DEPTH, in - k);
         int padded = RowBlock.padded(depth);
+        int advance = PackedRows.advance(perLine, padded);
         int first = plane * planeV(rows) + piece * pieceFloats;
         int b = plane * planeU() + k * WIDTH;
-        // Whole tiles: the rows beyond the last one exist, and nobody looks at them.
-        for (int r = 0; r < count; r += MicroKernel.ROWS) {
+        var start = piece == 0 ? ZEROS : m;
+        for (int r = 0, end; r < whole; r = end) {
+          end = PackedRows.end(r, whole, perLine);
           int a = first + PackedRows.at(r, perLine, padded);
           int c = sums + r * WIDTH;
-          if (piece == 0) {
-            MicroKernel.multiply(v, a, u, b, depth, ZEROS, 0, 0, m, c, MicroKernel.ROWS);
-          } else {
-            MicroKernel.multiply(v, a, u, b, depth, m, c, WIDTH, m, c, MicroKernel.ROWS);
-          }
+          int begin = piece == 0 ? 0 : c;
+          int step = piece == 0 ? 0 : WIDTH;
+          TileProduct.multiply(v, a, advance, u, b, depth, start, begin, step, m, c, end - r);
         }
       }
     }
@@ -309,7 +311,7 @@ final class Winograd implements ThreadTeam.Work {
         int to = i * OUT * floats;
         WinogradTransform.output(t, i * POINTS * CHUNK, CHUNK, y, to, floats, floats);
       }
-      epilogue.activate(y, 0, OUT * OUT * together, bias, panel * WIDTH, e);
+      epilogue.activate(y, 0, OUT * OUT * together, bias.array(), panel * WIDTH, e);
       for (int s = 0; s < together; s++) {
         store(y, s * WIDTH, floats, tile + r + s, panel * WIDTH);
       }

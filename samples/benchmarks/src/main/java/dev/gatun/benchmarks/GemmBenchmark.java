@@ -4,15 +4,18 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Param;
 
 /** A linear layer with bias: 2·M·K·N floating-point operations. */
 public class GemmBenchmark extends OperatorBenchmark {
   /**
-   * M x K x N: rows, input features, output features. The last three are the modulation of
-   * DiT-XL/2, with a row for each sample.
+   * M x K x N: rows, input features, output features. The first stays in the second-level cache, so
+   * that it shows the kernel and not the memory; the last three are the modulation of DiT-XL/2,
+   * with a row for each sample.
    */
   @Param({
+    "96x256x768",
     "512x384x1536",
     "512x384x384",
     "512x768x3072",
@@ -50,6 +53,13 @@ public class GemmBenchmark extends OperatorBenchmark {
   public void linear(Arithmetic work) {
     measured.linear(x, weight, bias, out);
     work.count(gflop, peak);
+  }
+
+  /** The same on the Vector API alone, as on a system that refuses machine code. */
+  @Benchmark
+  @Fork(value = 5, jvmArgsAppend = "-Dgatun.cpu.code=false")
+  public void linearOnVectorApi(Arithmetic work) {
+    linear(work);
   }
 
   @Override

@@ -23,11 +23,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
 /** Assembled code that computes, where the processor can. */
 @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+@DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
 class ComputingTest {
   @Test
   void tilesMultiply() throws Throwable {

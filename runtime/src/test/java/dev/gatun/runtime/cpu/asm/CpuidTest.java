@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Cpuid.Registers;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -13,9 +14,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
+@DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
 class CpuidTest {
   private static final CpuFeatures ALL =
       new CpuFeatures(true, true, true, true, true, true, true, true, true, true, true);

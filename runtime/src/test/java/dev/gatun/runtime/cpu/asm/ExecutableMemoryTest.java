@@ -26,12 +26,14 @@ import java.util.concurrent.CountDownLatch;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+@DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
 class ExecutableMemoryTest {
   private static final FunctionDescriptor SUM = Program.SUM;
 
@@ -182,6 +184,7 @@ class ExecutableMemoryTest {
 
   @Test
   void thePropertyRefuses() {
+    var before = System.getProperty(SystemCalls.PROPERTY, "true");
     System.setProperty(SystemCalls.PROPERTY, "false");
     try {
       var refused = assertThrows(CodeRefusedException.class, () -> ExecutableMemory.of(sum()));
@@ -192,7 +195,7 @@ class ExecutableMemoryTest {
       assertFalse(SystemCalls.requestTiles());
       assertThrows(CodeRefusedException.class, Cpuid::features);
     } finally {
-      System.clearProperty(SystemCalls.PROPERTY);
+      System.setProperty(SystemCalls.PROPERTY, before);
     }
   }
 
