@@ -22,9 +22,12 @@ import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
+import dev.gatun.runtime.cpu.asm.CpuFeatures;
 import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
 import dev.gatun.runtime.cpu.asm.Label;
+import dev.gatun.runtime.cpu.asm.Tile;
+import java.util.function.Predicate;
 
 /**
  * The product on matrix tiles that everything in bf16 is made of, in machine code: {@code C = start
@@ -107,21 +110,46 @@ final class BrainTiles {
 
   private BrainTiles() {}
 
+  /** The instruction that adds a product of two tiles to a third one. */
+  interface Product {
+    void emit(Assembler a, Tile sums, Tile left, Tile right);
+  }
+
+  /**
+   * Assembled code for a kind of numbers; rows of tiles have 64 bytes of any.
+   *
+   * @param several blocks of rows
+   * @param single block of rows
+   */
+  record Code(Assembled several, Assembled single) {
+    static Code of(Product product) {
+      return new Code(
+          Assembled.of(multiplication(product, FETCHED)),
+          Assembled.of(multiplication(product, STREAMED)));
+    }
+  }
+
   /** Assembled when it is first needed. */
-  private static final class Code {
-    private static final Assembled MULTIPLY = Assembled.of(multiplication(FETCHED));
-    private static final Assembled STREAM = Assembled.of(multiplication(STREAMED));
+  private static final class Brain {
+    private static final Code CODE = Code.of(Assembler::tdpbf16ps);
   }
 
   /** Why tiles cannot be used here, with the cure; empty if they can. */
   static String unavailable() {
+    return unavailable(
+        features -> features.amxBf16() && features.avx512Bf16(),
+        "this processor has no matrix tiles for bf16 (amx_bf16): compute in f32");
+  }
+
+  /** The same of tiles for some kind of numbers. */
+  static String unavailable(Predicate<CpuFeatures> multiplies, String otherwise) {
     if (Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) != VECTOR_BITS) {
       return "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
     }
     try {
       var features = Cpuid.features();
-      if (!features.amxTile() || !features.amxBf16() || !features.avx512Bf16()) {
-        return "this processor has no matrix tiles for bf16 (amx_bf16): compute in f32";
+      if (!features.amxTile() || !multiplies.test(features)) {
+        return otherwise;
       }
     } catch (CodeRefusedException e) {
       return e.getMessage();
@@ -137,14 +165,19 @@ final class BrainTiles {
    * @param steps of a block of rows, those of all taps
    */
   static void multiply(Arguments arguments, int blocks, int panels, int steps) {
+    multiply(Brain.CODE, arguments, blocks, panels, steps);
+  }
+
+  /** The same of another kind of numbers. */
+  static void multiply(Code code, Arguments arguments, int blocks, int panels, int steps) {
     int together = Math.max(1, STEPS_OF_A_CALL / (blocks * steps));
     arguments.set(BLOCKS, blocks);
     for (int panel = 0; panel < panels; panel += together) {
       arguments.set(PANELS, Math.min(together, panels - panel));
       if (blocks == 1) {
-        Code.STREAM.call(arguments.set(FETCH, AHEAD));
+        code.single.call(arguments.set(FETCH, AHEAD));
       } else {
-        Code.MULTIPLY.call(arguments.set(FETCH, arguments.get(B_PANEL)));
+        code.several.call(arguments.set(FETCH, arguments.get(B_PANEL)));
       }
     }
   }
@@ -153,7 +186,7 @@ final class BrainTiles {
     return Address.of(RDI, index * Long.BYTES);
   }
 
-  private static byte[] multiplication(int fetched) {
+  private static byte[] multiplication(Product product, int fetched) {
     var a = new Assembler();
     var configuration = a.label();
     var panels = a.label();
@@ -197,7 +230,7 @@ final class BrainTiles {
     a.add(R11, Long.BYTES);
     a.mov(R15, R12);
     a.bind(steps);
-    step(a, fetched);
+    step(a, product, fetched);
     a.dec(R15);
     a.j(Condition.NOT_EQUAL, steps);
     a.dec(R13);
@@ -245,16 +278,16 @@ final class BrainTiles {
     a.j(Condition.NOT_EQUAL, again);
   }
 
-  /** 32 inputs: two tiles of A by two of B. */
-  private static void step(Assembler a, int fetched) {
+  /** 64 bytes of inputs: two tiles of A by two of B. */
+  private static void step(Assembler a, Product product, int fetched) {
     a.tileloadd(tmm(4), Address.at(RAX, R9, 1));
     a.tileloadd(tmm(6), Address.at(R10, RBX, 1));
     a.tileloadd(tmm(7), Address.at(R10, RBX, 1, TILE_BYTES));
-    a.tdpbf16ps(tmm(0), tmm(4), tmm(6));
+    product.emit(a, tmm(0), tmm(4), tmm(6));
     a.tileloadd(tmm(5), Address.at(RDX, R9, 1));
-    a.tdpbf16ps(tmm(1), tmm(4), tmm(7));
-    a.tdpbf16ps(tmm(2), tmm(5), tmm(6));
-    a.tdpbf16ps(tmm(3), tmm(5), tmm(7));
+    product.emit(a, tmm(1), tmm(4), tmm(7));
+    product.emit(a, tmm(2), tmm(5), tmm(6));
+    product.emit(a, tmm(3), tmm(5), tmm(7));
     for (int i = 0; i < fetched; i++) {
       a.prefetcht1(Address.of(R14, i * ROW_BYTES));
     }
