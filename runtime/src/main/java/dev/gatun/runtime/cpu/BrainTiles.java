@@ -108,6 +108,15 @@ final class BrainTiles {
   private static final int NEXT_START = 16;
   private static final int BLOCKS_LEFT = 17;
 
+  /** What is about to be written and is fetched meanwhile; moves on from panel to panel. */
+  static final int OUT = 18;
+
+  static final int OUT_STRIDE = 19;
+
+  static final int OUT_PANEL = 20;
+
+  private static final int NEXT_OUT = 21;
+
   private BrainTiles() {}
 
   /** The instruction that adds a product of two tiles to a third one. */
@@ -116,22 +125,26 @@ final class BrainTiles {
   }
 
   /**
-   * Assembled code for a kind of numbers; rows of tiles have 64 bytes of any.
+   * Assembled code for a kind of numbers, of which rows of tiles hold 64 bytes.
    *
    * @param several blocks of rows
    * @param single block of rows
    */
   record Code(Assembled several, Assembled single) {
-    static Code of(Product product) {
+    /**
+     * @param rows of the result that are fetched in a step of k: enough for a block in most
+     *     products
+     */
+    static Code of(Product product, int rows) {
       return new Code(
-          Assembled.of(multiplication(product, FETCHED)),
-          Assembled.of(multiplication(product, STREAMED)));
+          Assembled.of(multiplication(product, FETCHED, rows)),
+          Assembled.of(multiplication(product, STREAMED, rows)));
     }
   }
 
   /** Assembled when it is first needed. */
   private static final class Brain {
-    private static final Code CODE = Code.of(Assembler::tdpbf16ps);
+    private static final Code CODE = Code.of(Assembler::tdpbf16ps, 1);
   }
 
   /** Why tiles cannot be used here, with the cure; empty if they can. */
@@ -165,6 +178,8 @@ final class BrainTiles {
    * @param steps of a block of rows, those of all taps
    */
   static void multiply(Arguments arguments, int blocks, int panels, int steps) {
+    arguments.set(OUT, arguments.get(C)).set(OUT_STRIDE, arguments.get(C_STRIDE));
+    arguments.set(OUT_PANEL, arguments.get(C_PANEL));
     multiply(Brain.CODE, arguments, blocks, panels, steps);
   }
 
@@ -186,7 +201,7 @@ final class BrainTiles {
     return Address.of(RDI, index * Long.BYTES);
   }
 
-  private static byte[] multiplication(Product product, int fetched) {
+  private static byte[] multiplication(Product product, int fetched, int rows) {
     var a = new Assembler();
     var configuration = a.label();
     var panels = a.label();
@@ -207,6 +222,7 @@ final class BrainTiles {
     a.mov(R14, argument(B));
     a.add(R14, argument(FETCH));
     copy(a, START, NEXT_START);
+    copy(a, OUT, NEXT_OUT);
     copy(a, BLOCKS, BLOCKS_LEFT);
     a.bind(blocks);
     // The sums: a stride of zero repeats a bias in every row.
@@ -222,7 +238,7 @@ final class BrainTiles {
     a.mov(R10, argument(B));
     a.mov(R11, argument(OFFSETS));
     a.mov(R13, argument(TAPS));
-    a.mov(RBP, RSI);
+    a.mov(RBP, argument(NEXT_OUT));
     a.bind(taps);
     a.mov(RAX, R8);
     a.add(RAX, Address.of(R11)); // the upper 16 rows
@@ -230,7 +246,7 @@ final class BrainTiles {
     a.add(R11, Long.BYTES);
     a.mov(R15, R12);
     a.bind(steps);
-    step(a, product, fetched);
+    step(a, product, fetched, rows);
     a.dec(R15);
     a.j(Condition.NOT_EQUAL, steps);
     a.dec(R13);
@@ -243,9 +259,14 @@ final class BrainTiles {
     lower(a, RSI, RDX, RCX);
     lower(a, RAX, R8, R9);
     lower(a, R8, RAX, R9);
+    a.mov(RAX, argument(OUT_STRIDE));
+    a.shl(RAX, 5);
+    a.add(RAX, argument(NEXT_OUT));
+    a.mov(argument(NEXT_OUT), RAX);
     countDown(a, BLOCKS_LEFT, blocks);
     advance(a, START, START_PANEL);
     advance(a, C, C_PANEL);
+    advance(a, OUT, OUT_PANEL);
     advance(a, B, B_PANEL);
     countDown(a, PANELS, panels);
     // Tiles in use would burden every switch to another thread.
@@ -279,7 +300,7 @@ final class BrainTiles {
   }
 
   /** 64 bytes of inputs: two tiles of A by two of B. */
-  private static void step(Assembler a, Product product, int fetched) {
+  private static void step(Assembler a, Product product, int fetched, int rows) {
     a.tileloadd(tmm(4), Address.at(RAX, R9, 1));
     a.tileloadd(tmm(6), Address.at(R10, RBX, 1));
     a.tileloadd(tmm(7), Address.at(R10, RBX, 1, TILE_BYTES));
@@ -292,10 +313,12 @@ final class BrainTiles {
       a.prefetcht1(Address.of(R14, i * ROW_BYTES));
     }
     a.add(R14, fetched * ROW_BYTES);
-    // A row of C: without that, the stores at the end would wait for its lines.
-    a.prefetchw(Address.of(RBP));
-    a.prefetchw(Address.of(RBP, ROW_BYTES));
-    a.add(RBP, RCX);
+    // Rows of the result: without that, the stores at the end would wait for its lines.
+    for (int i = 0; i < rows; i++) {
+      a.prefetchw(Address.of(RBP));
+      a.prefetchw(Address.of(RBP, ROW_BYTES));
+      a.add(RBP, argument(OUT_STRIDE));
+    }
     a.add(RAX, ROW_BYTES);
     a.add(RDX, ROW_BYTES);
     a.add(R10, 2 * TILE_BYTES);

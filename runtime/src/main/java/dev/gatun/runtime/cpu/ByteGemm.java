@@ -26,8 +26,11 @@ final class ByteGemm implements AutoCloseable {
   /** Blocks of inputs in a piece. */
   private static final int PIECE = 48;
 
-  /** Panels whose sums are kept while the pieces go by. */
-  private static final int GROUP = Integer.getInteger("gatun.group", 4);
+  /**
+   * Panels whose sums are kept while the pieces go by: few, so that they and the lines of the
+   * result, which the product fetches, are still near when floats are made of them.
+   */
+  private static final int GROUP = 4;
 
   /** Bytes of a row of sums. */
   private static final int SUM_BYTES = WIDTH * Integer.BYTES;
@@ -136,6 +139,9 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainTiles.C, sums)
           .set(BrainTiles.C_STRIDE, SUM_BYTES)
           .set(BrainTiles.C_PANEL, sumBytes)
+          .set(BrainTiles.OUT, epilogue.place(row, panel * WIDTH))
+          .set(BrainTiles.OUT_STRIDE, epilogue.stride())
+          .set(BrainTiles.OUT_PANEL, SUM_BYTES)
           .set(BrainTiles.STEPS, steps);
       ByteTiles.multiply(buffers.product(), rowBlocks, end - panel, steps);
     }

@@ -9,7 +9,7 @@ final class ByteTiles {
 
   /** Assembled when it is first needed. */
   private static final class Bytes {
-    private static final BrainTiles.Code CODE = BrainTiles.Code.of(Assembler::tdpbssd);
+    private static final BrainTiles.Code CODE = BrainTiles.Code.of(Assembler::tdpbssd, 2);
   }
 
   /** Why they cannot be used here, with the cure; empty if they can. */
