@@ -7,6 +7,7 @@
     samples/benchmarks/peers/compare.py network       # one evaluation of each network
     samples/benchmarks/peers/compare.py --peers eager DiT-XL/2
     samples/benchmarks/peers/compare.py --dtype bf16 linear   # both sides in bf16
+    samples/benchmarks/peers/compare.py --dtype i8 linear     # Gatun in i8, the peer in bf16
 
 Every side computes for a while without a pause and reports the median call of its last two thirds;
 the table has the median of the rounds, and the lowest and highest. A ratio below 1 says that Gatun
@@ -305,7 +306,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each side in each round")
     parser.add_argument("--peers", default="eager,compile,onnx")
-    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--dtype", choices=("f32", "bf16", "i8"), default="f32")
     options = parser.parse_args()
     unknown = set(options.names) - set(SHAPES) - set(NETWORKS) - {"network"}
     if unknown:

@@ -7,6 +7,7 @@ import java.util.Objects;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 
 /** Finds backends by device and name, and says once why a faster one was passed over. */
 final class Backends {
@@ -99,7 +100,12 @@ final class Backends {
   }
 
   private static String alone(BackendProvider provider) {
-    return "the " + provider.name() + " backend computes in " + Precision.F32 + " alone";
+    var precisions =
+        provider.precisions().stream()
+            .sorted()
+            .map(Precision::toString)
+            .collect(Collectors.joining(" and "));
+    return "the " + provider.name() + " backend computes in " + precisions + " alone";
   }
 
   static List<String> names(Device.Kind kind) {

@@ -14,7 +14,14 @@ public enum Precision {
    * Factors are rounded to bf16, which keeps 8 of their 24 bits: several times as fast where the
    * hardware multiplies such numbers. Which operators do it, {@link Backend#description} says.
    */
-  BF16;
+  BF16,
+
+  /**
+   * Factors of linear layers become bytes, 255 steps of a scale that is found for each row of
+   * activations and for each output feature of a weight; other products are as in {@link #BF16}
+   * where that is there. Faster still, and much coarser.
+   */
+  I8;
 
   /** The name in lower case, as the command line has it. */
   @Override

@@ -22,14 +22,16 @@ class PrecisionTest {
   }
 
   @Test
-  void whoAsksForBf16GetsItWhereItIsThereAndElseF32() {
-    var reason = Backend.unavailable(Device.CPU, null, Precision.BF16);
-    try (var backend = Backend.open(Device.CPU, Precision.BF16, 1);
-        var named = Backend.open(Device.CPU, "cpu", Precision.BF16, 1)) {
-      assertEquals("cpu", backend.name());
-      assertEquals(reason.isEmpty() ? Precision.BF16 : Precision.F32, backend.precision(), reason);
-      assertEquals(backend.precision(), named.precision());
-      assertEquals(1, backend.threads());
+  void whoAsksForAnotherGetsItWhereItIsThereAndElseF32() {
+    for (var asked : Precision.values()) {
+      var reason = Backend.unavailable(Device.CPU, null, asked);
+      try (var backend = Backend.open(Device.CPU, asked, 1);
+          var named = Backend.open(Device.CPU, "cpu", asked, 1)) {
+        assertEquals("cpu", backend.name());
+        assertEquals(reason.isEmpty() ? asked : Precision.F32, backend.precision(), reason);
+        assertEquals(backend.precision(), named.precision());
+        assertEquals(1, backend.threads());
+      }
     }
   }
 

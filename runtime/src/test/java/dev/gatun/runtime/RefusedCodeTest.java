@@ -13,32 +13,38 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 
-/** What a JVM does in which assembled code is refused, when it is asked for bf16. */
+/** What a JVM does in which assembled code is refused, when it is asked for bf16 or i8. */
 class RefusedCodeTest {
-  /** Asking for bf16 again and again gives the very results of f32, and one line. */
+  /** Asking for them again and again gives the very results of f32, and one line. */
   @Test
   @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
   void f32ComputesAndOneLineSaysWhy() throws Exception {
     var plain = run("-Dgatun.cpu.code=true", "F32");
     assertEquals(1, plain.size(), plain::toString);
     assertTrue(plain.getFirst().startsWith("cpu in f32: "), plain::toString);
+    for (var precision : new Precision[] {Precision.BF16, Precision.I8}) {
+      fallsBack(
+          plain.getFirst(),
+          precision,
+          "-Dgatun.cpu.code=false says so: leave that option out",
+          "-Dgatun.cpu.code=false");
+    }
     fallsBack(
         plain.getFirst(),
-        "-Dgatun.cpu.code=false says so: leave that option out",
-        "-Dgatun.cpu.code=false");
-    fallsBack(
-        plain.getFirst(),
+        Precision.BF16,
         "this JVM denies native access: start it with",
         "--illegal-native-access=deny");
   }
 
-  private static void fallsBack(String plain, String reason, String option) throws Exception {
-    var lines = new ArrayList<>(run(option, "BF16 BF16 BF16"));
+  private static void fallsBack(String plain, Precision precision, String reason, String option)
+      throws Exception {
+    var lines = new ArrayList<>(run(option, (precision.name() + " ").repeat(3)));
     assertTrue(lines.removeIf(plain::equals), lines::toString);
     // java.logging says when and where on a line of its own
     lines.removeIf(line -> line.contains(Backends.class.getName()));
     assertEquals(1, lines.size(), lines::toString);
-    assertTrue(lines.getFirst().contains("computing in f32; not in bf16: "), lines::toString);
+    assertTrue(
+        lines.getFirst().contains("computing in f32; not in " + precision + ": "), lines::toString);
     assertTrue(lines.getFirst().contains(reason), lines::toString);
   }
 

@@ -57,7 +57,9 @@ public final class HugePages {
 
   private static HugePages open() {
     if (!Boolean.parseBoolean(System.getProperty(PROPERTY, "true"))
-        || !System.getProperty("os.name", "").equals("Linux")) {
+        || !System.getProperty("os.name", "").equals("Linux")
+        // Nobody asked for it: a JVM that would print a warning about that is left in peace.
+        || !HugePages.class.getModule().isNativeAccessEnabled()) {
       return null;
     }
     try {
@@ -67,7 +69,7 @@ public final class HugePages {
       return new HugePages(
           Long.parseLong(Files.readString(SETTINGS.resolve("hpage_pmd_size")).strip()));
     } catch (IOException | RuntimeException e) {
-      return null; // no such kernel, or a JVM that denies native access
+      return null; // no such kernel
     }
   }
 

@@ -4,11 +4,11 @@ import dev.gatun.models.Network;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
 import dev.gatun.models.layers.Evaluation;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.RecordingBackend;
-import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 import java.util.Map;
@@ -134,22 +134,11 @@ public final class AdmClassifier implements Network {
   @Override
   public Trial trial(int batch) {
     int side = config.imageSize();
-    var own = new Weights(backend, null);
-    var workspace = own.own(backend.workspace());
-    var x = own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.inChannels())));
-    var t = own.own(backend.allocate(DType.F32, Shape.of(batch)));
-    var logits = own.own(backend.allocate(DType.F32, Shape.of(batch, config.numClasses())));
-    return new Trial() {
-      @Override
-      public void run() {
-        forward(x, t, workspace, logits);
-      }
-
-      @Override
-      public void close() {
-        own.close();
-      }
-    };
+    var trial = new NoiseTrial(backend);
+    var x = trial.noise(batch, side, side, config.inChannels());
+    var t = trial.zeros(DType.F32, batch);
+    var logits = trial.zeros(DType.F32, batch, config.numClasses());
+    return trial.of(() -> forward(x, t, trial.workspace(), logits), logits);
   }
 
   @Override

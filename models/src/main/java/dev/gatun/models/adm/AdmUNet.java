@@ -9,11 +9,11 @@ import dev.gatun.models.Trial;
 import dev.gatun.models.layers.Conv2d;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.GroupNorm;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
-import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 import java.util.ArrayList;
@@ -168,25 +168,12 @@ public final class AdmUNet implements DiffusionNetwork {
   @Override
   public Trial trial(int batch) {
     int side = config.imageSize();
-    int channels = config.inChannels() + config.lowResChannels();
-    var own = new Weights(backend, null);
-    var workspace = own.own(backend.workspace());
-    var x = own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, channels)));
-    var t = own.own(backend.allocate(DType.F32, Shape.of(batch)));
-    var y = own.own(backend.allocate(DType.I64, Shape.of(batch)));
-    var out =
-        own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.outChannels())));
-    return new Trial() {
-      @Override
-      public void run() {
-        forward(x, t, y, workspace, out);
-      }
-
-      @Override
-      public void close() {
-        own.close();
-      }
-    };
+    var trial = new NoiseTrial(backend);
+    var x = trial.noise(batch, side, side, config.inChannels() + config.lowResChannels());
+    var t = trial.zeros(DType.F32, batch);
+    var y = trial.zeros(DType.I64, batch);
+    var out = trial.zeros(DType.F32, batch, side, side, config.outChannels());
+    return trial.of(() -> forward(x, t, y, trial.workspace(), out), out);
   }
 
   @Override

@@ -5,10 +5,10 @@ import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.LayerNorm;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
-import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 import java.util.ArrayList;
@@ -101,22 +101,10 @@ public final class ClipTextEncoder implements Network {
 
   @Override
   public Trial trial(int batch) {
-    var own = new Weights(backend, null);
-    var workspace = own.own(backend.workspace());
-    var ids = own.own(backend.allocate(DType.I64, Shape.of(batch, config.positions())));
-    var shape = Shape.of(batch, config.positions(), config.hiddenSize());
-    var out = own.own(backend.allocate(DType.F32, shape));
-    return new Trial() {
-      @Override
-      public void run() {
-        forward(ids, workspace, out);
-      }
-
-      @Override
-      public void close() {
-        own.close();
-      }
-    };
+    var trial = new NoiseTrial(backend);
+    var ids = trial.zeros(DType.I64, batch, config.positions());
+    var out = trial.zeros(DType.F32, batch, config.positions(), config.hiddenSize());
+    return trial.of(() -> forward(ids, trial.workspace(), out), out);
   }
 
   @Override

@@ -4,9 +4,9 @@ import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
 import dev.gatun.models.layers.Conv2d;
-import dev.gatun.models.layers.DiffusionTrial;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.GroupNorm;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.TimestepEmbedding;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Activation;
@@ -120,7 +120,7 @@ public final class DiffiTImage implements DiffusionNetwork {
 
   @Override
   public Trial trial(int batch) {
-    return new DiffusionTrial(this, batch);
+    return NoiseTrial.of(this, batch);
   }
 
   @Override

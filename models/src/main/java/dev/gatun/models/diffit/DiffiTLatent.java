@@ -3,11 +3,11 @@ package dev.gatun.models.diffit;
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
-import dev.gatun.models.layers.DiffusionTrial;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.GridPositions;
 import dev.gatun.models.layers.LayerNorm;
 import dev.gatun.models.layers.Linear;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.PatchEmbed;
 import dev.gatun.models.layers.TimestepEmbedding;
 import dev.gatun.models.layers.Weights;
@@ -117,7 +117,7 @@ public final class DiffiTLatent implements DiffusionNetwork {
 
   @Override
   public Trial trial(int batch) {
-    return new DiffusionTrial(this, batch);
+    return NoiseTrial.of(this, batch);
   }
 
   @Override

@@ -3,9 +3,9 @@ package dev.gatun.models.dit;
 import dev.gatun.models.DiffusionNetwork;
 import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
-import dev.gatun.models.layers.DiffusionTrial;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.GridPositions;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.PatchEmbed;
 import dev.gatun.models.layers.TimestepEmbedding;
 import dev.gatun.models.layers.Weights;
@@ -110,7 +110,7 @@ public final class DiT implements DiffusionNetwork {
 
   @Override
   public Trial trial(int batch) {
-    return new DiffusionTrial(this, batch);
+    return NoiseTrial.of(this, batch);
   }
 
   @Override

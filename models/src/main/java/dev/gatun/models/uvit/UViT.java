@@ -7,10 +7,10 @@ import dev.gatun.models.layers.Conv2d;
 import dev.gatun.models.layers.Evaluation;
 import dev.gatun.models.layers.LayerNorm;
 import dev.gatun.models.layers.Linear;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
-import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 import java.util.ArrayList;
@@ -160,30 +160,17 @@ public final class UViT implements DiffusionNetwork {
   @Override
   public Trial trial(int batch) {
     int side = config.inputSize();
-    var own = new Weights(backend, null);
-    var workspace = own.own(backend.workspace());
-    var image = Shape.of(batch, side, side, config.inChannels());
-    var x = own.own(backend.allocate(DType.F32, image));
-    var t = own.own(backend.allocate(DType.F32, Shape.of(batch)));
-    var text = Shape.of(batch, config.clipTokens(), config.clipDim());
+    var trial = new NoiseTrial(backend);
+    var x = trial.noise(batch, side, side, config.inChannels());
+    var t = trial.zeros(DType.F32, batch);
     var condition =
         switch (config.conditioning()) {
           case NONE -> null;
-          case LABEL -> own.own(backend.allocate(DType.I64, Shape.of(batch)));
-          case TEXT -> own.own(backend.allocate(DType.F32, text));
+          case LABEL -> trial.zeros(DType.I64, batch);
+          case TEXT -> trial.noise(batch, config.clipTokens(), config.clipDim());
         };
-    var out = own.own(backend.allocate(DType.F32, image));
-    return new Trial() {
-      @Override
-      public void run() {
-        forward(x, t, condition, workspace, out);
-      }
-
-      @Override
-      public void close() {
-        own.close();
-      }
-    };
+    var out = trial.zeros(DType.F32, batch, side, side, config.inChannels());
+    return trial.of(() -> forward(x, t, condition, trial.workspace(), out), out);
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.gatun.models.Parameters;
 import dev.gatun.models.Trial;
 import dev.gatun.models.layers.Conv2d;
 import dev.gatun.models.layers.Evaluation;
+import dev.gatun.models.layers.NoiseTrial;
 import dev.gatun.models.layers.Weights;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
@@ -255,22 +256,11 @@ public final class AutoencoderKL implements Network {
   public Trial trial(int batch) {
     int side = Math.max(1, latents(config.sampleSize()));
     int pixels = side * config.factor();
-    var own = new Weights(backend, null);
-    var workspace = own.own(backend.workspace());
-    var z = own.own(backend.allocate(DType.F32, Shape.of(batch, side, side, config.embedDim())));
-    var images =
-        own.own(backend.allocate(DType.F32, Shape.of(batch, pixels, pixels, config.outChannels())));
-    return new Trial() {
-      @Override
-      public void run() {
-        decode(z, config.scalingFactor(), Tiling.NEVER, workspace, images);
-      }
-
-      @Override
-      public void close() {
-        own.close();
-      }
-    };
+    var trial = new NoiseTrial(backend);
+    var z = trial.noise(batch, side, side, config.embedDim());
+    var images = trial.zeros(DType.F32, batch, pixels, pixels, config.outChannels());
+    return trial.of(
+        () -> decode(z, config.scalingFactor(), Tiling.NEVER, trial.workspace(), images), images);
   }
 
   @Override

@@ -16,7 +16,7 @@ import java.lang.invoke.MethodHandle;
  */
 record Assembled(MethodHandle code) {
   /** Most arguments of a function. */
-  static final int ARGUMENTS = 18;
+  static final int ARGUMENTS = 22;
 
   /** Never closed: such code is kept for as long as the JVM runs. */
   static Assembled of(byte[] code) {

@@ -212,7 +212,7 @@ final class BrainAttention implements ThreadTeam.Work {
         .set(BrainProduct.C_PANEL, 2 * LINE)
         .set(BrainProduct.STEPS, channelBlocks);
     beginWithZeros(buffers);
-    BrainProduct.multiply(buffers.product(), count, panels, channelBlocks);
+    BrainProduct.multiplyNear(buffers.product(), count, panels, channelBlocks);
   }
 
   /** {@code O = P·V}. */
@@ -228,7 +228,7 @@ final class BrainAttention implements ThreadTeam.Work {
         .set(BrainProduct.C_PANEL, 2 * LINE)
         .set(BrainProduct.STEPS, visibleBlocks);
     beginWithZeros(buffers);
-    BrainProduct.multiply(buffers.product(), count, channelBlocks, visibleBlocks);
+    BrainProduct.multiplyNear(buffers.product(), count, channelBlocks, visibleBlocks);
   }
 
   private static void beginWithZeros(BrainScratch buffers) {

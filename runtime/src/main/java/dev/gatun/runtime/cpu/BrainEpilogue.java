@@ -20,8 +20,10 @@ import dev.gatun.runtime.cpu.asm.Condition;
 import dev.gatun.runtime.cpu.asm.Mask;
 
 /**
- * What happens to the sums of a product in bf16: {@code out = residual + gate ⊙ activation(sums)},
- * in machine code that is assembled for each combination of what there is.
+ * What happens to the sums of a product in bf16 or bytes: {@code out = residual + gate ⊙
+ * activation(sums)}, in machine code that is assembled for each combination of what there is. Sums
+ * are floats, or ints that are first multiplied by a scale of their row and one of their column,
+ * before a bias is added.
  */
 final class BrainEpilogue {
   private static final int WIDTH = BrainWeight.WIDTH;
@@ -29,30 +31,39 @@ final class BrainEpilogue {
   private static final int LINE = 64;
   private static final int ACTIVATIONS = Activation.values().length;
 
-  /** Assembled when it is first needed: {@code [activation][gate?][residual?]}. */
+  /** Assembled when it is first needed. */
   private static final class Code {
-    private static final Assembled[] STORE = all();
+    private static final Assembled[] STORE = all(false);
+  }
 
-    private static Assembled[] all() {
-      var a = new Assembler();
-      var constants = new ActivationCode(a);
-      int[] offsets = new int[ACTIVATIONS * 4];
-      for (int i = 0; i < offsets.length; i++) {
-        a.align(LINE);
-        offsets[i] = a.size();
-        emit(a, constants, Activation.values()[i / 4], (i & 2) != 0, (i & 1) != 0);
-      }
-      constants.place();
-      var memory = ExecutableMemory.of(a.code());
-      var functions = new Assembled[offsets.length];
-      for (int i = 0; i < offsets.length; i++) {
-        functions[i] = Assembled.at(memory, offsets[i]);
-      }
-      return functions;
+  /** The same for ints. */
+  private static final class ScalingCode {
+    private static final Assembled[] STORE = all(true);
+  }
+
+  /** {@code [activation][gate?][residual?]}. */
+  private static Assembled[] all(boolean scaled) {
+    var a = new Assembler();
+    var constants = new ActivationCode(a);
+    int[] offsets = new int[ACTIVATIONS * 4];
+    for (int i = 0; i < offsets.length; i++) {
+      a.align(LINE);
+      offsets[i] = a.size();
+      emit(a, constants, scaled, Activation.values()[i / 4], (i & 2) != 0, (i & 1) != 0);
     }
+    constants.place();
+    var memory = ExecutableMemory.of(a.code());
+    var functions = new Assembled[offsets.length];
+    for (int i = 0; i < offsets.length; i++) {
+      functions[i] = Assembled.at(memory, offsets[i]);
+    }
+    return functions;
   }
 
   private Assembled code;
+  private long rowScales;
+  private long columnScales;
+  private long bias;
   private long gate;
   private long gateStride;
   private int rowsPerGate;
@@ -64,9 +75,36 @@ final class BrainEpilogue {
   private int columns;
   private boolean plain;
 
+  /** Sums are floats. */
   void set(Activation activation, Tensor gate, Tensor residual, Tensor out) {
+    set(Code.STORE, activation, gate, residual, out);
+  }
+
+  /**
+   * Sums are ints.
+   *
+   * @param rowScales address of a scale for each row
+   * @param columnScales address of a scale for each column of whole panels
+   * @param bias address of one number for each column of whole panels
+   */
+  void set(
+      long rowScales,
+      long columnScales,
+      long bias,
+      Activation activation,
+      Tensor gate,
+      Tensor residual,
+      Tensor out) {
+    this.rowScales = rowScales;
+    this.columnScales = columnScales;
+    this.bias = bias;
+    set(ScalingCode.STORE, activation, gate, residual, out);
+  }
+
+  private void set(
+      Assembled[] store, Activation activation, Tensor gate, Tensor residual, Tensor out) {
     int variant = activation.ordinal() * 4 + (gate == null ? 0 : 2) + (residual == null ? 0 : 1);
-    code = Code.STORE[variant];
+    code = store[variant];
     plain = activation == Activation.IDENTITY && gate == null && residual == null;
     int rows = Math.toIntExact(out.shape().rows());
     rowsPerGate = Math.max(1, rows);
@@ -126,12 +164,19 @@ final class BrainEpilogue {
       a.set(5, mask & 0xFFFF).set(6, mask >>> LANES);
       a.set(7, gate + sample * gateStride + right);
       a.set(8, residual + first * residualStride + right).set(9, residualStride);
+      a.set(10, rowScales + (row + r) * (long) Float.BYTES);
+      a.set(11, columnScales + right).set(12, bias + right);
       code.call(a);
     }
   }
 
   private static void emit(
-      Assembler a, ActivationCode constants, Activation activation, boolean gated, boolean added) {
+      Assembler a,
+      ActivationCode constants,
+      boolean scaled,
+      Activation activation,
+      boolean gated,
+      boolean added) {
     var rows = a.label();
     // R8 sums, R10 result, RSI rows, RDX residual, each with its stride behind it
     a.mov(RAX, Address.of(RDI, 5 * Long.BYTES));
@@ -150,9 +195,30 @@ final class BrainEpilogue {
       a.vmovups(zmm(30).zeroing(Mask.K1), Address.of(RAX));
       a.vmovups(zmm(31).zeroing(Mask.K2), Address.of(RAX, LINE));
     }
+    if (scaled) {
+      a.mov(RAX, Address.of(RDI, 11 * Long.BYTES));
+      a.vmovups(zmm(26), Address.of(RAX));
+      a.vmovups(zmm(27), Address.of(RAX, LINE));
+      a.mov(RAX, Address.of(RDI, 12 * Long.BYTES));
+      a.vmovups(zmm(28), Address.of(RAX));
+      a.vmovups(zmm(29), Address.of(RAX, LINE));
+      a.mov(RAX, Address.of(RDI, 10 * Long.BYTES));
+    }
     a.bind(rows);
-    a.vmovups(zmm(0), Address.of(R8));
-    a.vmovups(zmm(1), Address.of(R8, LINE));
+    if (scaled) {
+      // The product of the scales comes first: sums times one of them might be infinite.
+      a.vbroadcastss(zmm(2), Address.of(RAX));
+      a.add(RAX, Float.BYTES);
+      a.vmulps(zmm(3), zmm(2), zmm(27));
+      a.vmulps(zmm(2), zmm(2), zmm(26));
+      a.vcvtdq2ps(zmm(0), Address.of(R8));
+      a.vcvtdq2ps(zmm(1), Address.of(R8, LINE));
+      a.vfmadd213ps(zmm(0), zmm(2), zmm(28));
+      a.vfmadd213ps(zmm(1), zmm(3), zmm(29));
+    } else {
+      a.vmovups(zmm(0), Address.of(R8));
+      a.vmovups(zmm(1), Address.of(R8, LINE));
+    }
     // The result is read before it is written to, unless its lines are fetched for that.
     a.prefetchw(Address.at(R10, R11, 8));
     a.prefetchw(Address.at(R10, R11, 8, LINE));

@@ -116,9 +116,18 @@ final class BrainProduct {
    * @param steps of a row, those of all taps
    */
   static void multiply(Arguments arguments, int rows, int panels, int steps) {
+    multiply(arguments, rows, panels, steps, false);
+  }
+
+  /** The same where the sums begin with zeros and all operands are in the second-level cache. */
+  static void multiplyNear(Arguments arguments, int rows, int panels, int steps) {
+    multiply(arguments, rows, panels, steps, true);
+  }
+
+  private static void multiply(Arguments arguments, int rows, int panels, int steps, boolean near) {
     int most = Unit.TILES ? BrainTiles.rowsOfCall(steps) : BrainVectors.rowsOfCall(steps);
     if (Unit.TILES && rows <= most) {
-      BrainTiles.multiply(arguments, rows, panels, steps);
+      tiles(arguments, rows, panels, steps, near);
       return;
     }
     long a = arguments.get(A);
@@ -136,11 +145,19 @@ final class BrainProduct {
             .set(C, c + panel * arguments.get(C_PANEL) + row * arguments.get(C_STRIDE));
         int count = Math.min(most, rows - row);
         if (Unit.TILES) {
-          BrainTiles.multiply(arguments, count, 1, steps);
+          tiles(arguments, count, 1, steps, near);
         } else {
           BrainVectors.multiply(arguments, count);
         }
       }
+    }
+  }
+
+  private static void tiles(Arguments arguments, int rows, int panels, int steps, boolean near) {
+    if (near) {
+      BrainTiles.multiplyNear(arguments, rows, panels, steps);
+    } else {
+      BrainTiles.multiply(arguments, rows, panels, steps);
     }
   }
 }

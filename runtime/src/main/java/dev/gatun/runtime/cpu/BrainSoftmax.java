@@ -250,7 +250,8 @@ final class BrainSoftmax {
     operation.emit(x, x, t);
   }
 
-  private static int[] exchange(int distance) {
+  /** Indices that exchange numbers with those at a distance. */
+  static int[] exchange(int distance) {
     int[] indices = new int[LANES];
     for (int i = 0; i < LANES; i++) {
       indices[i] = i ^ distance;

@@ -33,11 +33,17 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Tile.tmm;
 
+import dev.gatun.bindings.code.CodeRefusedException;
+import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
+import dev.gatun.runtime.cpu.asm.CpuFeatures;
+import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
 import dev.gatun.runtime.cpu.asm.Label;
+import dev.gatun.runtime.cpu.asm.Tile;
+import java.util.function.Predicate;
 
 /**
  * {@link BrainProduct} in machine code on matrix tiles: a panel of 32 columns and a block of 32
@@ -47,6 +53,7 @@ import dev.gatun.runtime.cpu.asm.Label;
  * use of tiles.
  */
 final class BrainTiles {
+  private static final int VECTOR_BITS = 512;
   private static final int TILE_ROWS = 16;
   private static final int TILE_BYTES = 1024;
   private static final int ROW_BYTES = 64;
@@ -67,17 +74,74 @@ final class BrainTiles {
   private static final int NEXT_START = 16;
   private static final int BLOCKS_LEFT = 17;
 
+  /** What is about to be written and is fetched meanwhile; moves on from panel to panel. */
+  static final int OUT = 18;
+
+  static final int OUT_STRIDE = 19;
+
+  static final int OUT_PANEL = 20;
+
+  private static final int NEXT_OUT = 21;
+
   private BrainTiles() {}
 
+  /** The instruction that adds a product of two tiles to a third one. */
+  interface Product {
+    void emit(Assembler a, Tile sums, Tile left, Tile right);
+  }
+
+  /**
+   * Assembled code for a kind of numbers, of which rows of tiles hold 64 bytes.
+   *
+   * @param several blocks of rows
+   * @param single block of rows
+   */
+  record Code(Assembled several, Assembled single) {
+    /**
+     * @param rows of the result that are fetched in a step of k: enough for a block in most
+     *     products
+     */
+    static Code of(Product product, int rows) {
+      return new Code(
+          Assembled.of(multiplication(product, FETCHED, rows, false)),
+          Assembled.of(multiplication(product, STREAMED, rows, false)));
+    }
+  }
+
   /** Assembled when it is first needed. */
-  private static final class Code {
-    private static final Assembled MULTIPLY = Assembled.of(multiplication(FETCHED));
-    private static final Assembled STREAM = Assembled.of(multiplication(STREAMED));
+  private static final class Brain {
+    private static final Code CODE = Code.of(Assembler::tdpbf16ps, 1);
+
+    /** Nothing is fetched, and sums begin with zeros. */
+    private static final Code NEAR = near(multiplication(Assembler::tdpbf16ps, 0, 0, true));
+
+    private static Code near(byte[] code) {
+      var assembled = Assembled.of(code);
+      return new Code(assembled, assembled);
+    }
   }
 
   /** Rows that a call may have. */
   static int rowsOfCall(int steps) {
     return Math.max(1, STEPS_OF_A_CALL / steps) * BrainProduct.ROWS;
+  }
+
+  /** Why tiles cannot be used here for some kind of numbers, with the cure; empty if they can. */
+  static String unavailable(Predicate<CpuFeatures> multiplies, String otherwise) {
+    if (Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) != VECTOR_BITS) {
+      return "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
+    }
+    try {
+      var features = Cpuid.features();
+      if (!features.amxTile() || !multiplies.test(features)) {
+        return otherwise;
+      }
+    } catch (CodeRefusedException e) {
+      return e.getMessage();
+    }
+    return SystemCalls.requestTiles()
+        ? ""
+        : "Linux does not let this process use matrix tiles: compute in f32";
   }
 
   /**
@@ -87,15 +151,30 @@ final class BrainTiles {
    * @param steps of a row, those of all taps
    */
   static void multiply(Arguments arguments, int rows, int panels, int steps) {
-    int blocks = Math.ceilDiv(rows, BrainProduct.ROWS);
+    arguments.set(OUT, arguments.get(C)).set(OUT_STRIDE, arguments.get(C_STRIDE));
+    arguments.set(OUT_PANEL, arguments.get(C_PANEL));
+    multiply(Brain.CODE, arguments, Math.ceilDiv(rows, BrainProduct.ROWS), panels, steps);
+  }
+
+  /** {@code C = Σ A·B} of operands that are all in the second-level cache. */
+  static void multiplyNear(Arguments arguments, int rows, int panels, int steps) {
+    multiply(Brain.NEAR, arguments, Math.ceilDiv(rows, BrainProduct.ROWS), panels, steps);
+  }
+
+  /**
+   * The same of another kind of numbers.
+   *
+   * @param blocks of rows
+   */
+  static void multiply(Code code, Arguments arguments, int blocks, int panels, int steps) {
     int together = Math.max(1, STEPS_OF_A_CALL / (blocks * steps));
     arguments.set(BLOCKS, blocks);
     for (int panel = 0; panel < panels; panel += together) {
       arguments.set(PANELS, Math.min(together, panels - panel));
       if (blocks == 1) {
-        Code.STREAM.call(arguments.set(FETCH, AHEAD));
+        code.single.call(arguments.set(FETCH, AHEAD));
       } else {
-        Code.MULTIPLY.call(arguments.set(FETCH, arguments.get(B_PANEL)));
+        code.several.call(arguments.set(FETCH, arguments.get(B_PANEL)));
       }
     }
   }
@@ -104,7 +183,7 @@ final class BrainTiles {
     return Address.of(RDI, index * Long.BYTES);
   }
 
-  private static byte[] multiplication(int fetched) {
+  private static byte[] multiplication(Product product, int fetched, int rows, boolean zeros) {
     var a = new Assembler();
     var configuration = a.label();
     var panels = a.label();
@@ -125,21 +204,13 @@ final class BrainTiles {
     a.mov(R14, argument(B));
     a.add(R14, argument(FETCH));
     copy(a, START, NEXT_START);
+    copy(a, OUT, NEXT_OUT);
     copy(a, BLOCKS, BLOCKS_LEFT);
     a.bind(blocks);
-    // The sums: a stride of zero repeats a bias in every row.
-    a.mov(RAX, argument(NEXT_START));
-    a.mov(RDX, argument(START_STRIDE));
-    lower(a, R10, RAX, RDX);
-    a.tileloadd(tmm(0), Address.at(RAX, RDX, 1));
-    a.tileloadd(tmm(1), Address.at(RAX, RDX, 1, ROW_BYTES));
-    a.tileloadd(tmm(2), Address.at(R10, RDX, 1));
-    a.tileloadd(tmm(3), Address.at(R10, RDX, 1, ROW_BYTES));
-    lower(a, RAX, R10, RDX);
-    a.mov(argument(NEXT_START), RAX);
+    begin(a, zeros);
     a.mov(R11, argument(OFFSETS));
     a.mov(R13, argument(TAPS));
-    a.mov(RBP, RSI);
+    a.mov(RBP, argument(NEXT_OUT));
     a.bind(taps);
     a.mov(RAX, R8);
     a.add(RAX, Address.of(R11)); // the upper 16 rows
@@ -149,7 +220,7 @@ final class BrainTiles {
     a.add(R11, 2 * Long.BYTES);
     a.mov(R15, R12);
     a.bind(steps);
-    step(a, fetched);
+    step(a, product, fetched, rows);
     a.dec(R15);
     a.j(Condition.NOT_EQUAL, steps);
     a.dec(R13);
@@ -162,9 +233,14 @@ final class BrainTiles {
     lower(a, RSI, RDX, RCX);
     lower(a, RAX, R8, R9);
     lower(a, R8, RAX, R9);
+    a.mov(RAX, argument(OUT_STRIDE));
+    a.shl(RAX, 5);
+    a.add(RAX, argument(NEXT_OUT));
+    a.mov(argument(NEXT_OUT), RAX);
     countDown(a, BLOCKS_LEFT, blocks);
     advance(a, START, START_PANEL);
     advance(a, C, C_PANEL);
+    advance(a, OUT, OUT_PANEL);
     advance(a, B, B_PANEL);
     countDown(a, PANELS, panels);
     // Tiles in use would burden every switch to another thread.
@@ -177,6 +253,25 @@ final class BrainTiles {
     a.bind(configuration);
     a.data(configuration());
     return a.code();
+  }
+
+  /** What the sums begin with: a stride of zero repeats a bias in every row. */
+  private static void begin(Assembler a, boolean zeros) {
+    if (zeros) {
+      for (int t = 0; t < 4; t++) {
+        a.tilezero(tmm(t));
+      }
+      return;
+    }
+    a.mov(RAX, argument(NEXT_START));
+    a.mov(RDX, argument(START_STRIDE));
+    lower(a, R10, RAX, RDX);
+    a.tileloadd(tmm(0), Address.at(RAX, RDX, 1));
+    a.tileloadd(tmm(1), Address.at(RAX, RDX, 1, ROW_BYTES));
+    a.tileloadd(tmm(2), Address.at(R10, RDX, 1));
+    a.tileloadd(tmm(3), Address.at(R10, RDX, 1, ROW_BYTES));
+    lower(a, RAX, R10, RDX);
+    a.mov(argument(NEXT_START), RAX);
   }
 
   private static void copy(Assembler a, int from, int to) {
@@ -197,24 +292,28 @@ final class BrainTiles {
     a.j(Condition.NOT_EQUAL, again);
   }
 
-  /** 32 inputs: two tiles of A by two of B. */
-  private static void step(Assembler a, int fetched) {
+  /** 64 bytes of inputs: two tiles of A by two of B. */
+  private static void step(Assembler a, Product product, int fetched, int rows) {
     a.tileloadd(tmm(4), Address.at(RAX, R9, 1));
     a.tileloadd(tmm(6), Address.at(R10, RBX, 1));
     a.tileloadd(tmm(7), Address.at(R10, RBX, 1, TILE_BYTES));
-    a.tdpbf16ps(tmm(0), tmm(4), tmm(6));
+    product.emit(a, tmm(0), tmm(4), tmm(6));
     a.tileloadd(tmm(5), Address.at(RDX, R9, 1));
-    a.tdpbf16ps(tmm(1), tmm(4), tmm(7));
-    a.tdpbf16ps(tmm(2), tmm(5), tmm(6));
-    a.tdpbf16ps(tmm(3), tmm(5), tmm(7));
+    product.emit(a, tmm(1), tmm(4), tmm(7));
+    product.emit(a, tmm(2), tmm(5), tmm(6));
+    product.emit(a, tmm(3), tmm(5), tmm(7));
     for (int i = 0; i < fetched; i++) {
       a.prefetcht1(Address.of(R14, i * ROW_BYTES));
     }
-    a.add(R14, fetched * ROW_BYTES);
-    // A row of C: without that, the stores at the end would wait for its lines.
-    a.prefetchw(Address.of(RBP));
-    a.prefetchw(Address.of(RBP, ROW_BYTES));
-    a.add(RBP, RCX);
+    if (fetched > 0) {
+      a.add(R14, fetched * ROW_BYTES);
+    }
+    // Rows of the result: without that, the stores at the end would wait for its lines.
+    for (int i = 0; i < rows; i++) {
+      a.prefetchw(Address.of(RBP));
+      a.prefetchw(Address.of(RBP, ROW_BYTES));
+      a.add(RBP, argument(OUT_STRIDE));
+    }
     a.add(RAX, ROW_BYTES);
     a.add(RDX, ROW_BYTES);
     a.add(R10, 2 * TILE_BYTES);

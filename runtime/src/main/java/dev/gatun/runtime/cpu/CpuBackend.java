@@ -39,8 +39,13 @@ final class CpuBackend implements Backend {
   private final Copying copying;
   private final OperatorEvent event = new OperatorEvent();
 
+  private final Precision precision;
+
   /** Computes products in bf16; null for f32. */
   private final BrainOperators brain;
+
+  /** Computes linear layers in bytes; null but for i8. */
+  private final ByteGemm bytes;
 
   CpuBackend(int threads, Precision precision) {
     team = new ThreadTeam(threads);
@@ -58,7 +63,10 @@ final class CpuBackend implements Backend {
     resampling = new Resampling(team, scratch);
     samples = new Samples(team, scratch);
     copying = new Copying(team);
-    brain = precision == Precision.BF16 ? new BrainOperators(team) : null;
+    this.precision = precision;
+    bytes = precision == Precision.I8 ? new ByteGemm(team) : null;
+    boolean rest = bytes != null && BrainProduct.unavailable().isEmpty();
+    brain = precision == Precision.BF16 || rest ? new BrainOperators(team) : null;
     groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());
     WarmUp.start();
   }
@@ -75,7 +83,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public Precision precision() {
-    return brain == null ? Precision.F32 : Precision.BF16;
+    return precision;
   }
 
   @Override
@@ -85,7 +93,8 @@ final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return (brain == null ? "" : BrainProduct.description() + ", ")
+    return (bytes == null ? "" : "int8 linear layers on AMX tiles, ")
+        + (brain == null ? "" : BrainProduct.description() + ", ")
         + (FloatTiles.USED ? "Vector API and assembled products, " : "Vector API, ")
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "
@@ -105,6 +114,9 @@ final class CpuBackend implements Backend {
   @Override
   public Weight pack(Tensor matrix) {
     OperatorChecks.pack(matrix);
+    if (bytes != null && ByteWeight.takes(matrix)) {
+      return new ByteWeight(matrix);
+    }
     return brain == null ? new PackedWeight(matrix) : new BrainWeight(matrix);
   }
 
@@ -247,7 +259,10 @@ final class CpuBackend implements Backend {
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
     OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
-    if (brain != null) {
+    if (bytes != null && weight instanceof ByteWeight packed) {
+      event.begin();
+      bytes.linear(x, packed, epilogue, gate, residual, out);
+    } else if (brain != null) {
       var packed = Checks.packed("linear", weight, BrainWeight.class, name());
       event.begin();
       brain.linear(x, packed, epilogue, gate, residual, out);
@@ -340,7 +355,12 @@ final class CpuBackend implements Backend {
   @Override
   public void linearGradient(Tensor dy, Weight weight, Tensor dx) {
     GradientChecks.linear(device(), dy, weight, dx);
-    if (brain != null) {
+    if (bytes != null && weight instanceof ByteWeight packed) {
+      WarmUp.await();
+      event.begin();
+      var transposed = packed.transposed("linearGradient");
+      gemm.linear(dy, transposed, Epilogue.NONE, null, null, dx);
+    } else if (brain != null) {
       var packed = Checks.packed("linearGradient", weight, BrainWeight.class, name());
       event.begin();
       brain.gradient(dy, packed, dx);
@@ -430,6 +450,9 @@ final class CpuBackend implements Backend {
     team.close();
     if (brain != null) {
       brain.close();
+    }
+    if (bytes != null) {
+      bytes.close();
     }
   }
 }

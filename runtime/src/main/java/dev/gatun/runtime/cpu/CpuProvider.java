@@ -28,7 +28,7 @@ public final class CpuProvider implements BackendProvider {
 
   @Override
   public Set<Precision> precisions() {
-    return Set.of(Precision.F32, Precision.BF16);
+    return Set.of(Precision.F32, Precision.BF16, Precision.I8);
   }
 
   @Override
@@ -59,6 +59,7 @@ public final class CpuProvider implements BackendProvider {
     return switch (precision) {
       case F32 -> "";
       case BF16 -> BrainProduct.unavailable();
+      case I8 -> ByteTiles.unavailable();
     };
   }
 

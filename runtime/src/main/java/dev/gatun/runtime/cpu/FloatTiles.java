@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.gatun.bindings.code.CodeRefusedException;
 import dev.gatun.bindings.code.ExecutableMemory;
+import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Cpuid;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
@@ -35,6 +36,10 @@ final class FloatTiles {
   private FloatTiles() {}
 
   private static MethodHandle multiply() {
+    // Nobody asked for it: a JVM that would print a warning about native access is left in peace.
+    if (!SystemCalls.class.getModule().isNativeAccessEnabled()) {
+      return null;
+    }
     try {
       if (!isKnown(Lanes.BYTES)) {
         return null;

@@ -15,8 +15,7 @@ import dev.gatun.runtime.Tensor;
 /**
  * A published network with {@linkplain HashedParameters made-up weights}, and its evaluation on
  * made-up inputs, which {@code peers/networks.py} makes as well: a diffusion network predicts the
- * noise of one time step, an autoencoder decodes. Unlike the trial that a network offers, this one
- * shows its result.
+ * noise of one time step, an autoencoder decodes.
  */
 final class NetworkTrial implements Trial {
   private static final float TIME = 500;
@@ -111,8 +110,9 @@ final class NetworkTrial implements Trial {
     return owned.own(backend.allocate(DType.F32, Shape.of(dims)));
   }
 
-  /** Where {@link #run} leaves the result: {@code [N, H, W, C]}. */
-  Tensor out() {
+  /** {@code [N, H, W, C]}. */
+  @Override
+  public Tensor out() {
     return out;
   }
 

@@ -50,7 +50,7 @@ public final class OperatorServer implements AutoCloseable {
     backend = Backend.open(Device.CPU, "cpu", precision, threads);
   }
 
-  /** Serves until the input ends; the arguments are the number of threads and f32 or bf16. */
+  /** Serves until the input ends; the arguments are the number of threads and f32, bf16 or i8. */
   public static void main(String[] args) throws IOException {
     int threads = args.length > 0 ? Integer.parseInt(args[0]) : 2;
     var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

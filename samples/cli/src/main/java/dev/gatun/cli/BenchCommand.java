@@ -12,7 +12,9 @@ import dev.gatun.models.pipeline.BundledModels;
 import dev.gatun.models.pipeline.Families;
 import dev.gatun.models.pipeline.Families.Member;
 import dev.gatun.runtime.Backend;
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Precision;
+import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -28,6 +30,7 @@ final class BenchCommand implements Command {
   private static final int MOST_STEPS = 1_000_000;
   private static final int MOST_BATCH = 1 << 12;
   private static final double MIB = 1 << 20;
+  private static final String PRECISIONS = "f32|bf16|i8";
 
   private final Main main;
 
@@ -38,8 +41,11 @@ final class BenchCommand implements Command {
   /** A network and the name that it was asked for by. */
   private record Candidate(String name, Network network) {}
 
-  /** How long evaluations took, in seconds, and what memory they had and grew by, in bytes. */
-  private record Timing(double first, double[] sorted, Long resident, Long growth) {
+  /**
+   * How long evaluations took, in seconds, what memory they had and grew by, in bytes, and what
+   * they gave.
+   */
+  private record Timing(double first, double[] sorted, Long resident, Long growth, float[] out) {
     double min() {
       return sorted[0];
     }
@@ -79,6 +85,13 @@ final class BenchCommand implements Command {
     ComputeOptions.addTo(spec);
     return spec.addOption(
             Command.option(
+                "--compare",
+                PRECISIONS,
+                String.class,
+                "Evaluate the network in this precision, too, and tell how far the result is from"
+                    + " it. Default: not compared."))
+        .addOption(
+            Command.option(
                 "--steps", "N", Integer.class, "How many evaluations are timed. Default: 10."))
         .addOption(Command.flag("--json", "Print a JSON object."));
   }
@@ -91,18 +104,70 @@ final class BenchCommand implements Command {
     var size = size(model);
     // random weights are made in f32
     Weights weights = () -> size.isPresent() ? Precision.F32 : ModelSource.storedPrecision(model);
-    try (var backend = ComputeOptions.open(arguments, weights)) {
-      var candidate = size.isPresent() ? random(model, size.get(), backend) : load(model, backend);
+    var other = compared(arguments);
+    var backend = ComputeOptions.open(arguments, weights);
+    Timing timing;
+    SequencedMap<String, Json> members;
+    try (backend) {
+      requireComparable(backend, other);
+      var candidate = candidate(model, size, backend);
       try (var network = candidate.network) {
-        var timing = time(network, batch, steps, backend);
-        var members = members(candidate, batch, backend, timing);
-        if (arguments.hasMatchedOption("--json")) {
-          main.print(members);
-        } else {
-          report(members, backend, timing);
-        }
+        timing = time(network, batch, steps, backend);
+        members = members(candidate, batch, backend, timing);
       }
     }
+    // Only now, since two networks may be more than the memory holds.
+    var comparison =
+        other == null ? null : compare(model, size, batch, steps, backend, other, timing);
+    if (comparison != null) {
+      members.put("compare", comparison.json());
+    }
+    if (arguments.hasMatchedOption("--json")) {
+      main.print(members);
+    } else {
+      report(members, backend, timing, comparison);
+    }
+  }
+
+  /** What to compare with; null for nothing. */
+  private static Precision compared(ParseResult arguments) {
+    String dtype = arguments.matchedOptionValue("--compare", null);
+    return dtype == null ? null : ComputeOptions.precision("--compare", dtype, "f32, bf16 or i8");
+  }
+
+  private static void requireComparable(Backend backend, Precision other) {
+    if (other == backend.precision()) {
+      throw CommandException.usage(
+          "--compare is " + other + ", which is what computes without it: give another --dtype");
+    }
+    if (other != null) {
+      var reason = Backend.unavailable(backend.device(), backend.name(), other);
+      if (!reason.isEmpty()) {
+        throw CommandException.failure("--compare is " + other + ": " + reason);
+      }
+    }
+  }
+
+  /** Evaluates the same in another precision. */
+  private static Comparison compare(
+      String model,
+      Optional<Member> size,
+      int batch,
+      int steps,
+      Backend like,
+      Precision precision,
+      Timing timing)
+      throws IOException, InterruptedException {
+    try (var backend = Backend.open(like.device(), like.name(), precision, like.threads());
+        var network = candidate(model, size, backend).network) {
+      var other = time(network, batch, steps, backend);
+      return Comparison.of(timing.out, precision, other.out, other.median());
+    }
+  }
+
+  private static Candidate candidate(String model, Optional<Member> size, Backend backend)
+      throws CheckpointException {
+    return size.isPresent() ? random(model, size.get(), backend) : load(model, backend);
   }
 
   private static int number(ParseResult arguments, String option, int otherwise, int most) {
@@ -186,7 +251,14 @@ final class BenchCommand implements Command {
       Arrays.sort(seconds);
       // the intermediates are still there
       var growth = before == null || after == null ? null : Long.valueOf(after - before);
-      return new Timing(first, seconds, after, growth);
+      return new Timing(first, seconds, after, growth, floats(trial.out(), backend));
+    }
+  }
+
+  private static float[] floats(Tensor device, Backend backend) {
+    try (var host = Tensor.allocate(DType.F32, device.shape())) {
+      backend.copy(device, host);
+      return host.toFloats();
     }
   }
 
@@ -219,7 +291,8 @@ final class BenchCommand implements Command {
     return members;
   }
 
-  private void report(SequencedMap<String, Json> members, Backend backend, Timing timing) {
+  private void report(
+      SequencedMap<String, Json> members, Backend backend, Timing timing, Comparison comparison) {
     var name = ((JsonString) members.get("model")).value();
     var dtype = ((JsonString) members.get("dtype")).value();
     main.say(name + ", batch " + members.get("batch") + ", " + dtype + ", on " + backend.name());
@@ -242,6 +315,9 @@ final class BenchCommand implements Command {
               + " MiB, grown by "
               + members.get("rss_growth_mib")
               + " MiB since the first");
+    }
+    if (comparison != null) {
+      main.say("  against " + String.format("%-4s", comparison.precision()) + comparison.text());
     }
   }
 

@@ -4,6 +4,7 @@ import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.DeviceException;
 import dev.gatun.runtime.Precision;
+import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
 
@@ -50,7 +51,9 @@ final class DevicesCommand implements Command {
         main.say(label + (inUse ? "in use: " : "on request: ") + backend.description());
       }
       if (inUse) {
-        main.say(label(Precision.BF16.toString()) + bf16());
+        for (var precision : List.of(Precision.BF16, Precision.I8)) {
+          main.say(label(precision.toString()) + what(precision));
+        }
       }
       inUse = false;
     }
@@ -60,13 +63,13 @@ final class DevicesCommand implements Command {
     }
   }
 
-  /** What computes in bf16 on this machine's processor, or why nothing does. */
-  private static String bf16() {
-    var reason = Backend.unavailable(Device.CPU, null, Precision.BF16);
+  /** What computes in a precision on this machine's processor, or why nothing does. */
+  private static String what(Precision precision) {
+    var reason = Backend.unavailable(Device.CPU, null, precision);
     if (!reason.isEmpty()) {
       return "off: " + reason;
     }
-    try (var backend = Backend.open(Device.CPU, Precision.BF16, 0)) {
+    try (var backend = Backend.open(Device.CPU, precision, 0)) {
       return "on request: " + backend.description();
     }
   }

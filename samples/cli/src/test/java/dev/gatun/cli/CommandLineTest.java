@@ -47,7 +47,7 @@ class CommandLineTest {
   @ValueSource(strings = {"generate", "forward", "bench"})
   void helpTellsWhatAutoTakes(String command) {
     var said = Run.of("help", command).out().replaceAll("\\s+", " ");
-    assertTrue(said.contains("--dtype=f32|bf16|auto In what products are computed"), said);
+    assertTrue(said.contains("--dtype=f32|bf16|i8|auto In what products are computed"), said);
     assertTrue(said.contains("auto is bf16 there for weights of 16 bits, else f32"), said);
   }
 
@@ -100,8 +100,11 @@ class CommandLineTest {
           generate --device tpu                | 'tpu'
           generate --backend gpu               | 'gpu'
           generate --threads 0                 | --threads is 0
-          generate --dtype f64                 | --dtype is 'f64', expected f32, bf16 or auto
-          bench --dtype i4                     | --dtype is 'i4', expected f32, bf16 or auto
+          generate --dtype f64                 | --dtype is 'f64', expected f32, bf16, i8 or auto
+          bench --dtype i4                     | --dtype is 'i4', expected f32, bf16, i8 or auto
+          bench --compare auto                 | --compare is 'auto', expected f32, bf16 or i8
+          bench --compare f32                  | --compare is f32, which is what computes without it: give another --dtype
+          generate --dtype i8 --backend reference | the reference backend computes in f32 alone: leave that name out, or i8
           generate --dtype bf16 --backend reference | the reference backend computes in f32 alone: leave that name out, or bf16
           generate --backend bf16              | no backend 'bf16' for this device: there are [cpu, reference]
           bench DiT-XXL/2 --dtype auto         | DiT-XXL/2 is neither a file, nor bundled, nor a published size
@@ -244,6 +247,7 @@ class CommandLineTest {
     assertTrue(run.out().contains("-bit vectors"), run.out());
     assertTrue(run.out().contains(Runtime.version().toString()), run.out());
     assertTrue(run.out().contains("bf16        "), run.out());
+    assertTrue(run.out().contains("i8          "), run.out());
     assertTrue(run.out().contains("cuda        off: "), run.out());
     assertFalse(run.out().contains("null"), run.out());
   }

@@ -12,12 +12,14 @@ import dev.gatun.models.pipeline.ModelFile;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Device;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -217,6 +219,31 @@ class InspectCommandsTest {
     if (Files.exists(Path.of("/proc/self/status"))) {
       // 33 million weights
       assertTrue(json.number("rss_mib") > 126, json.toString());
+    }
+  }
+
+  @Test
+  void benchComparesPrecisions() {
+    for (var dtype : new String[] {"bf16", "i8"}) {
+      var precision = Precision.valueOf(dtype.toUpperCase(Locale.ROOT));
+      if (!Backend.unavailable(Device.CPU, null, precision).isEmpty()) {
+        continue;
+      }
+      var line = "bench dit-fruit --steps 1 --batch 2 --dtype " + dtype + " --compare f32";
+      var json = Run.of((line + " --json").split(" ")).json();
+      assertEquals(dtype, json.string("dtype"));
+      var compare = json.object("compare");
+      assertEquals(
+          List.of("dtype", "relative_l2", "max_difference", "median_s"),
+          List.copyOf(compare.members().keySet()));
+      assertEquals("f32", compare.string("dtype"));
+      double error = compare.number("relative_l2");
+      assertTrue(1e-4 < error && error < 0.1, json.toString());
+      assertTrue(compare.number("max_difference") > 0, json.toString());
+      assertTrue(compare.number("median_s") > 0, json.toString());
+      var run = Run.of(line.split(" "));
+      run.requireDone();
+      assertTrue(run.out().contains("relative L2 error "), run.out());
     }
   }
 

@@ -194,7 +194,7 @@ class SettingsTest {
           forward  | --weights --config --preset --in --out --device --dtype --backend --threads --help
           info     | --config --preset --json --help
           convert  | --dtype --config --preset --help
-          bench    | --batch --device --dtype --backend --threads --steps --json --help
+          bench    | --batch --device --dtype --backend --threads --compare --steps --json --help
           devices  | --help
           """)
   void helpTellsEveryOption(String command, String options) {

@@ -16,6 +16,7 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VMULPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPADDD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPANDD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPDPBUSD;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMAXUD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPORD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSLLD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSRLD;
@@ -201,6 +202,11 @@ abstract sealed class ArithmeticInstructions extends MoveInstructions permits As
   /** first + second, of ints. */
   public void vpaddd(Zmm destination, Zmm first, ZmmOrMemory second) {
     three(VPADDD, destination, first, second);
+  }
+
+  /** The greater one, of ints without sign. */
+  public void vpmaxud(Zmm destination, Zmm first, ZmmOrMemory second) {
+    three(VPMAXUD, destination, first, second);
   }
 
   /** first &amp; second. */

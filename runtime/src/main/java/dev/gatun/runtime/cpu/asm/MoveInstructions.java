@@ -18,6 +18,7 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMT2D;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMT2W;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMW;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMOVSDB;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMOVZXWD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPUNPCKHWD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPUNPCKLWD;
@@ -157,7 +158,7 @@ abstract sealed class MoveInstructions extends IntegerInstructions permits Arith
     vectors.store(VMOVDQU64_STORE, destination, source);
   }
 
-  // broadcasts and widening
+  // broadcasts, widening and narrowing
 
   /** One float of memory into every element. */
   public void vbroadcastss(Zmm destination, Address source) {
@@ -190,6 +191,11 @@ abstract sealed class MoveInstructions extends IntegerInstructions permits Arith
       case Ymm register -> vectors.emit(VPMOVZXWD, destination, null, register);
       case Address memory -> vectors.emit(VPMOVZXWD, destination, null, memory);
     }
+  }
+
+  /** Stores 16 ints as bytes, the nearest that there are. */
+  public void vpmovsdb(Address destination, Zmm source) {
+    vectors.store(VPMOVSDB, destination, source);
   }
 
   // permutations

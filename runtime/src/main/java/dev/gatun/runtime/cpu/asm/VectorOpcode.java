@@ -3,6 +3,7 @@ package dev.gatun.runtime.cpu.asm;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.Memory.ELEMENT;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.Memory.FULL;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.Memory.HALF;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.Memory.QUARTER;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.Memory.WHOLE;
 
 /**
@@ -26,6 +27,7 @@ enum VectorOpcode {
   VBROADCASTSS(1, 2, 0x18, 0, ELEMENT, true),
   VPBROADCASTD_GP(1, 2, 0x7C, 0, ELEMENT, false),
   VPMOVZXWD(1, 2, 0x33, 0, HALF, true),
+  VPMOVSDB(2, 2, 0x21, 0, QUARTER, false),
 
   // permutations
   VPERMW(1, 2, 0x8D, 1, WHOLE, false),
@@ -41,6 +43,7 @@ enum VectorOpcode {
   VPANDD(1, 1, 0xDB, 0, FULL, false),
   VPORD(1, 1, 0xEB, 0, FULL, false),
   VPADDD(1, 1, 0xFE, 0, FULL, true),
+  VPMAXUD(1, 2, 0x3F, 0, FULL, true),
   VPSLLD(1, 1, 0x72, 0, FULL, true),
   VPSRLD(1, 1, 0x72, 0, FULL, true),
   VPDPBUSD(1, 2, 0x50, 0, FULL, false),
@@ -79,6 +82,8 @@ enum VectorOpcode {
     WHOLE,
     /** Half a vector. */
     HALF,
+    /** A quarter of a vector. */
+    QUARTER,
     /** One element of 32 bits. */
     ELEMENT
   }
@@ -114,6 +119,7 @@ enum VectorOpcode {
       case FULL -> broadcast ? 4 : vectorBytes;
       case WHOLE -> vectorBytes;
       case HALF -> vectorBytes / 2;
+      case QUARTER -> vectorBytes / 4;
       case ELEMENT -> 4;
     };
   }

@@ -40,6 +40,7 @@ final class ArithmeticCases {
     add(cases, "vdpbf16ps", Assembler::vdpbf16ps);
     add(cases, "vpdpbusd", Assembler::vpdpbusd);
     add(cases, "vpaddd", Assembler::vpaddd);
+    add(cases, "vpmaxud", Assembler::vpmaxud);
     add(cases, "vpandd", Assembler::vpandd);
     add(cases, "vpord", Assembler::vpord);
     add(cases, "vpxord", Assembler::vpxord);

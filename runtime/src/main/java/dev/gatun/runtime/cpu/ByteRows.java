@@ -1,0 +1,205 @@
+package dev.gatun.runtime.cpu;
+
+import static dev.gatun.runtime.cpu.asm.Gp.R10;
+import static dev.gatun.runtime.cpu.asm.Gp.R11;
+import static dev.gatun.runtime.cpu.asm.Gp.R8;
+import static dev.gatun.runtime.cpu.asm.Gp.R9;
+import static dev.gatun.runtime.cpu.asm.Gp.RAX;
+import static dev.gatun.runtime.cpu.asm.Gp.RCX;
+import static dev.gatun.runtime.cpu.asm.Gp.RDI;
+import static dev.gatun.runtime.cpu.asm.Gp.RDX;
+import static dev.gatun.runtime.cpu.asm.Gp.RSI;
+import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
+
+import dev.gatun.runtime.cpu.asm.Address;
+import dev.gatun.runtime.cpu.asm.Assembler;
+import dev.gatun.runtime.cpu.asm.Condition;
+import dev.gatun.runtime.cpu.asm.Gp;
+import dev.gatun.runtime.cpu.asm.Mask;
+import dev.gatun.runtime.cpu.asm.Zmm;
+
+/**
+ * Machine code that makes bytes of rows of f32: {@code q = round(x·(127/m))} to nearest even, m
+ * being the largest magnitude of the row, and {@code m/127}, the scale by which q stands for x.
+ *
+ * <p>An m below {@link #LEAST} counts as that, so that nothing divides by zero. A row that is not
+ * finite has the scale NaN, which makes all that comes of it NaN.
+ */
+final class ByteRows {
+  /** The largest magnitude of a byte here; -128 has no opposite. */
+  static final float MOST = 127;
+
+  /** The least m: neither its scale is subnormal nor the inverse of that infinite. */
+  static final float LEAST = 0x1p-100f;
+
+  private static final int LANES = 16;
+  private static final int LINE = 64;
+
+  /** Vectors of floats whose bytes are a block. */
+  private static final int VECTORS = 4;
+
+  // Registers that stay.
+  private static final Zmm MAGNITUDE = zmm(27);
+  private static final Zmm LIMIT = zmm(28);
+  private static final Zmm FLOOR = zmm(29);
+  private static final Zmm BY_TWO = zmm(30);
+  private static final Zmm BY_ONE = zmm(31);
+
+  private static final Mask[] REST = {Mask.K1, Mask.K2, Mask.K3, Mask.K4};
+  private static final Mask FIRST = Mask.K5;
+
+  private ByteRows() {}
+
+  /** Assembled when it is first needed. */
+  private static final class Code {
+    private static final Assembled QUANTISE = Assembled.of(quantisation());
+  }
+
+  /**
+   * Quantises rows; the last block of a row is filled up with zeros.
+   *
+   * @param scales where the scale of each row goes
+   * @param count how many rows, at least 1
+   * @param length numbers of a row
+   */
+  static void quantise(
+      Arguments a,
+      long from,
+      long fromStride,
+      long to,
+      long toStride,
+      long scales,
+      int count,
+      int length) {
+    int whole = Math.max(0, length - 1) / ByteWeight.DEPTH;
+    int rest = length - whole * ByteWeight.DEPTH;
+    long mask = rest == ByteWeight.DEPTH ? -1 : (1L << rest) - 1;
+    a.set(0, from).set(1, fromStride).set(2, to).set(3, toStride).set(4, count);
+    a.set(5, whole).set(6, scales).set(7, mask);
+    Code.QUANTISE.call(a);
+  }
+
+  private static byte[] quantisation() {
+    var a = new Assembler();
+    var byTwo = a.label();
+    var byOne = a.label();
+    var rows = a.label();
+    // RAX numbers before those of a block, RDI counts blocks
+    var registers = new Gp[] {R8, R9, R10, R11, RSI, RCX, RDX, RAX};
+    for (int i = 0; i < registers.length; i++) {
+      a.mov(registers[i], Address.of(RDI, i * Long.BYTES));
+    }
+    for (var k : REST) {
+      a.kmovw(k, RAX);
+      a.shr(RAX, LANES);
+    }
+    a.mov(RAX, 1);
+    a.kmovw(FIRST, RAX);
+    broadcast(a, MAGNITUDE, 0x7FFFFFFF);
+    broadcast(a, LIMIT, Float.floatToRawIntBits(MOST));
+    broadcast(a, FLOOR, Float.floatToRawIntBits(LEAST));
+    a.vmovups(BY_TWO, Address.of(byTwo));
+    a.vmovups(BY_ONE, Address.of(byOne));
+    a.bind(rows);
+    maximum(a);
+    a.vdivps(zmm(5), zmm(4), LIMIT);
+    a.vsubps(zmm(6), zmm(4), zmm(4)); // NaN of what is not finite, else zero
+    a.vaddps(zmm(5), zmm(5), zmm(6));
+    a.vmovups(Address.of(RDX).merging(FIRST), zmm(5));
+    a.add(RDX, Float.BYTES);
+    a.vdivps(zmm(4), LIMIT, zmm(4));
+    blocks(a, ByteRows::bytes, ByteRows::lastBytes);
+    a.add(R8, R9);
+    a.add(R10, R11);
+    a.dec(RSI);
+    a.j(Condition.NOT_EQUAL, rows);
+    a.vzeroupper();
+    a.ret();
+    a.align(LINE);
+    a.bind(byTwo);
+    a.data(BrainSoftmax.exchange(2));
+    a.bind(byOne);
+    a.data(BrainSoftmax.exchange(1));
+    return a.code();
+  }
+
+  private static void broadcast(Assembler a, Zmm register, int bits) {
+    a.mov(RAX, bits);
+    a.vpbroadcastd(register, RAX);
+  }
+
+  private interface Block {
+    void emit(Assembler a, int vector);
+  }
+
+  /** Goes through the blocks of a row. */
+  private static void blocks(Assembler a, Block whole, Block rest) {
+    var again = a.label();
+    var last = a.label();
+    a.mov(RAX, 0);
+    a.mov(RDI, RCX);
+    a.test(RDI, RDI);
+    a.j(Condition.EQUAL, last);
+    a.bind(again);
+    for (int i = 0; i < VECTORS; i++) {
+      whole.emit(a, i);
+    }
+    a.add(RAX, ByteWeight.DEPTH);
+    a.dec(RDI);
+    a.j(Condition.NOT_EQUAL, again);
+    a.bind(last);
+    for (int i = 0; i < VECTORS; i++) {
+      rest.emit(a, i);
+    }
+  }
+
+  /**
+   * Of the magnitudes of a row, at least {@link #LEAST}, into all of zmm 4. They are compared as
+   * ints, of which NaN is the greatest.
+   */
+  private static void maximum(Assembler a) {
+    for (int i = 0; i < VECTORS; i++) {
+      a.vmovaps(zmm(4 + i), FLOOR);
+    }
+    blocks(
+        a,
+        (code, i) -> {
+          code.vpandd(zmm(i), MAGNITUDE, floats(i));
+          code.vpmaxud(zmm(4 + i), zmm(4 + i), zmm(i));
+        },
+        (code, i) -> {
+          code.vpandd(zmm(i).zeroing(REST[i]), MAGNITUDE, floats(i));
+          code.vpmaxud(zmm(4 + i), zmm(4 + i), zmm(i));
+        });
+    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+    a.vpmaxud(zmm(6), zmm(6), zmm(7));
+    a.vpmaxud(zmm(4), zmm(4), zmm(6));
+    a.vshuff32x4(zmm(5), zmm(4), zmm(4), 0x4E);
+    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+    a.vshuff32x4(zmm(5), zmm(4), zmm(4), 0xB1);
+    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+    a.vpermd(zmm(5), BY_TWO, zmm(4));
+    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+    a.vpermd(zmm(5), BY_ONE, zmm(4));
+    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+  }
+
+  private static void bytes(Assembler a, int i) {
+    a.vmulps(zmm(i), zmm(4), floats(i));
+    store(a, i);
+  }
+
+  private static void lastBytes(Assembler a, int i) {
+    a.vmulps(zmm(i).zeroing(REST[i]), zmm(4), floats(i));
+    store(a, i);
+  }
+
+  private static void store(Assembler a, int i) {
+    a.vcvtps2dq(zmm(i), zmm(i));
+    a.vpmovsdb(Address.at(R10, RAX, 1, i * LANES), zmm(i));
+  }
+
+  private static Address floats(int vector) {
+    return Address.at(R8, RAX, Float.BYTES, vector * LINE);
+  }
+}

@@ -1,0 +1,145 @@
+package dev.gatun.runtime.cpu;
+
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Shape;
+import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.Weight;
+import dev.gatun.runtime.reference.HostMovement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The matrix of a linear layer in signed bytes with a scale for each output feature, as matrix
+ * tiles multiply by it: panels of {@link #WIDTH} output features, blocks of {@link #DEPTH} input
+ * features, in each two tiles of 16 features. A row of a tile holds four consecutive inputs for
+ * each of its features, {@code [panels][blocks][2][16][16][4]}; what is beyond the matrix is zero.
+ */
+final class ByteWeight implements Weight {
+  /** Output features of a panel. */
+  static final int WIDTH = 32;
+
+  /** Input features of a block. */
+  static final int DEPTH = 64;
+
+  /** Bytes of the two tiles of a block. */
+  static final int BLOCK_BYTES = WIDTH * DEPTH;
+
+  /** Most inputs whose sum is an int in any case; the least byte comes of what is not finite. */
+  private static final int MOST_INPUTS = Integer.MAX_VALUE / (128 * 128);
+
+  private static final int TILE = 16;
+
+  private final int out;
+  private final int in;
+  private final Tensor panels;
+  private final Tensor scales;
+
+  /** Made when a gradient is first asked for. */
+  private PackedWeight transposed;
+
+  /** Whether the sums of a matrix are ints in any case. */
+  static boolean takes(Tensor matrix) {
+    return matrix.dim(1) <= MOST_INPUTS;
+  }
+
+  /** Quantises and re-lays {@code matrix [out, in]}. */
+  ByteWeight(Tensor matrix) {
+    out = matrix.dim(0);
+    in = matrix.dim(1);
+    int blocks = blocks(in);
+    int count = panelCount(out);
+    panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
+    scales = Tensor.allocate(DType.F32, Shape.of(count, WIDTH));
+    // The rows of a panel: as floats, and as bytes whose blocks are filled up with zeros.
+    try (var floats = Tensor.allocate(DType.F32, Shape.of(WIDTH, in));
+        var bytes = Tensor.allocate(DType.I8, Shape.of(WIDTH, blocks * DEPTH));
+        var arguments = new Arguments()) {
+      long stride = (long) blocks * DEPTH;
+      for (int n = 0; n < out && in > 0; n += WIDTH) {
+        int height = Math.min(WIDTH, out - n);
+        HostMovement.copy(matrix.slice(n, n + height), floats.slice(0, height));
+        long scale = scales.address() + n * (long) Float.BYTES;
+        long from = floats.address();
+        long bytesOfRow = in * (long) Float.BYTES;
+        ByteRows.quantise(arguments, from, bytesOfRow, bytes.address(), stride, scale, height, in);
+        bytes.segment().asSlice(height * stride).fill((byte) 0);
+        long to = panels.address() + n / WIDTH * stride * WIDTH;
+        BrainRows.transpose(arguments, bytes.address(), stride, to, blocks);
+      }
+    }
+  }
+
+  static int panelCount(int out) {
+    return Math.ceilDiv(out, WIDTH);
+  }
+
+  static int blocks(int in) {
+    return Math.max(1, Math.ceilDiv(in, DEPTH)); // a sum of nothing is one of zeros
+  }
+
+  @Override
+  public int out() {
+    return out;
+  }
+
+  @Override
+  public int in() {
+    return in;
+  }
+
+  /**
+   * Where the panels begin.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  long address(String operator) {
+    if (!panels.isAlive()) {
+      throw new IllegalStateException(operator + ": weight [" + out + ", " + in + "] is closed");
+    }
+    return panels.address();
+  }
+
+  /** Where the scales begin, those of whole panels. */
+  long scales() {
+    return scales.address();
+  }
+
+  /**
+   * The weight of the gradient in f32, {@code [in, out]}: that of the numbers that the bytes stand
+   * for. It is kept from now on.
+   *
+   * @param operator who asks, for the message if the weight is closed
+   */
+  PackedWeight transposed(String operator) {
+    address(operator);
+    if (transposed == null) {
+      try (var matrix = Tensor.allocate(DType.F32, Shape.of(in, out))) {
+        for (int k = 0; k < in; k++) {
+          for (int n = 0; n < out; n++) {
+            matrix.setFloat((long) k * out + n, element(n, k));
+          }
+        }
+        transposed = new PackedWeight(matrix);
+      }
+    }
+    return transposed;
+  }
+
+  /** An element of the matrix. */
+  private float element(int n, int k) {
+    long block = (long) (n / WIDTH) * blocks(in) + k / DEPTH;
+    long four = (n % WIDTH / TILE * TILE + k % DEPTH / 4) * TILE + n % TILE;
+    MemorySegment bytes = panels.segment();
+    byte value = bytes.get(ValueLayout.JAVA_BYTE, block * BLOCK_BYTES + four * 4 + k % 4);
+    return value * scales.getFloat(n);
+  }
+
+  @Override
+  public void close() {
+    panels.close();
+    scales.close();
+    if (transposed != null) {
+      transposed.close();
+    }
+  }
+}
