@@ -43,12 +43,13 @@ class ClassPathTest {
     }
   }
 
+  /** Nothing else is said: without native access nothing touches it, so no JVM warns of that. */
   @Test
   void aProgramOnTheClassPathComputes() throws Exception {
     assertEquals(
         List.of("cpu of [cpu, reference]"),
         run("--add-modules", "jdk.incubator.vector")
-            .filter(line -> line.contains(" of "))
+            .filter(line -> !line.contains("incubator"))
             .toList());
   }
 
@@ -57,7 +58,7 @@ class ClassPathTest {
   void aProgramThatIsDeniedNativeAccessComputes() throws Exception {
     var lines =
         run("--add-modules", "jdk.incubator.vector", "--illegal-native-access=deny").toList();
-    assertTrue(lines.contains("cpu of [cpu, bf16, reference]"), lines::toString);
+    assertTrue(lines.contains("cpu of [cpu, reference]"), lines::toString);
   }
 
   @Test
