@@ -80,6 +80,30 @@ class BrainAttentionTest {
     }
   }
 
+  @Test
+  void nothing() {
+    compare(2, 0, 5, 2, 16, false, 1);
+    compare(0, 4, 5, 2, 16, false, 1);
+  }
+
+  /** With a negative scale the largest score has the least weight; f32 computes that. */
+  @Test
+  void upsideDown() {
+    try (var oracle = TestBackends.reference();
+        var backend = BrainTest.open(2);
+        var tensors = new TestTensors()) {
+      var q = tensors.random(1, 40, 33);
+      var k = tensors.random(1, 70, 33);
+      var v = tensors.random(1, 70, 33);
+      var spec = new AttentionSpec(1, -60, false);
+      var expected = tensors.out(1, 40, 33);
+      oracle.attention(q, k, v, spec, expected);
+      var found = tensors.out(1, 40, 33);
+      backend.attention(q, k, v, spec, found);
+      assertClose("a negative scale", expected, found, 1e-4);
+    }
+  }
+
   /** A head has the same bits for any number of threads, samples and queries. */
   @Test
   void bits() {

@@ -110,6 +110,23 @@ class BrainConvolutionTest {
     tensors.assertGuards(what + " gradient");
   }
 
+  /** A map without a row or a column, seen through its padding. */
+  @Test
+  void emptyMaps() {
+    for (int in : new int[] {32, 20}) {
+      compare(1, 1, 0, in, 5, 2, 2, Conv2dSpec.padded(1, 1));
+      compare(2, 3, 0, in, 40, 3, 3, Conv2dSpec.padded(1, 2));
+      compare(2, 0, 3, in, 40, 3, 3, Conv2dSpec.padded(1, 2));
+    }
+  }
+
+  /** Few output channels, so that lines are shared out. */
+  @Test
+  void fewPanels() {
+    compare(1, 64, 64, 64, 3, 3, 3, Conv2dSpec.same(3));
+    compare(4, 8, 8, 32, 3, 3, 3, Conv2dSpec.same(3));
+  }
+
   /** A sample has the same bits for any number of threads and samples. */
   @Test
   void bits() {

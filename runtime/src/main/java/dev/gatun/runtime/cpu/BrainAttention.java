@@ -12,6 +12,9 @@ import dev.gatun.runtime.Tensor;
  * v. A row's scores are complete before its softmax begins, so nothing has to be corrected later;
  * the L×L matrix never exists.
  *
+ * <p>What a causal mask hides has the weight 0; as in the other backend, a value that is no number
+ * is none for neighbouring queries that do not see it, either.
+ *
  * <p>A query's result does not depend on its neighbours, so batch and threads change no bit.
  */
 final class BrainAttention implements ThreadTeam.Work {
@@ -22,8 +25,8 @@ final class BrainAttention implements ThreadTeam.Work {
   /** Most floats of scores that are held, if it is not a single block of queries. */
   private static final int SCORES = 1 << 15;
 
-  /** Fewest heads for each worker with which nobody has to wait long for the last one. */
-  private static final int HEADS = 4;
+  /** Fewest units of work for each worker. */
+  private static final int UNITS = 4;
 
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
@@ -53,10 +56,13 @@ final class BrainAttention implements ThreadTeam.Work {
 
   /** Whether this is an attention of the kind that is computed here. */
   static boolean takes(Tensor q, Tensor k, AttentionSpec spec) {
-    return spec.windows() == null && k.dim(1) > 0 && q.dim(2) > 0;
+    return spec.windows() == null && k.dim(1) > 0 && q.dim(2) > 0 && spec.scale() >= 0;
   }
 
   void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    if (out.shape().size() == 0) {
+      return;
+    }
     this.q = q;
     this.k = k;
     this.v = v;
@@ -81,7 +87,8 @@ final class BrainAttention implements ThreadTeam.Work {
     int perHead = Math.ceilDiv(queries, step);
     int pairs = Math.multiplyExact(samples, heads);
     // A head's keys are laid out by whoever works on it: all of it, where there are enough heads.
-    int perUnit = workers == 1 || pairs >= HEADS * workers ? perHead : Math.ceilDiv(perHead, HEADS);
+    int parts = workers == 1 ? 1 : Math.ceilDiv(UNITS * workers, pairs);
+    int perUnit = Math.ceilDiv(perHead, Math.min(parts, perHead));
     int unitsOfHead = Math.ceilDiv(perHead, perUnit);
     int units = Math.multiplyExact(pairs, unitsOfHead);
     int packed = -1;

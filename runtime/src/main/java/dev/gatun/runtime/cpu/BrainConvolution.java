@@ -129,10 +129,12 @@ final class BrainConvolution implements AutoCloseable {
     int all = samples * lines;
     long fitting = Math.max(1, MAP_BYTES / (pitch * rowBytes) - kernelHeight + 1);
     int ranges = Math.toIntExact(Math.ceilDiv(all, Math.min(all, fitting)));
-    linesTogether = Math.ceilDiv(all, ranges);
     int panels = BrainWeight.panelCount(columns);
-    int parts = team.size() == 1 ? 1 : Math.ceilDiv(UNITS * team.size(), ranges);
-    group = Math.ceilDiv(panels, parts);
+    int enough = team.size() == 1 ? 1 : UNITS * team.size();
+    // Few panels: less of the map for each. Else some of the panels for each.
+    ranges = Math.min(all, Math.max(ranges, Math.ceilDiv(enough, panels)));
+    linesTogether = Math.ceilDiv(all, ranges);
+    group = Math.ceilDiv(panels, Math.ceilDiv(enough, ranges));
   }
 
   /** The places of taps: a piece of the channels after the other, in each all of the kernel. */
@@ -143,7 +145,7 @@ final class BrainConvolution implements AutoCloseable {
       piece--;
     }
     parts = taps * (blocks / piece);
-    if (offsets.dim(0) < 2 * parts) {
+    if (!offsets.isAlive() || offsets.dim(0) < 2 * parts) {
       offsets.close();
       offsets = Tensor.allocate(DType.I64, Shape.of(2 * parts));
     }
@@ -186,7 +188,7 @@ final class BrainConvolution implements AutoCloseable {
     long to = buffers.staging().atLeast(bytes);
     for (int line = first; line < first + count; line++, to += lineBytes) {
       int y = line % lines - top;
-      if (line >= samples * lines || y < 0 || y >= height) {
+      if (line >= samples * lines || y < 0 || y >= height || width == 0) {
         clear(buffers, to, lineBytes);
         continue;
       }

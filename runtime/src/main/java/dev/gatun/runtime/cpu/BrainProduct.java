@@ -77,14 +77,22 @@ final class BrainProduct {
         wanted() && Cpuid.features().amxBf16() && SystemCalls.requestTiles();
   }
 
-  private static boolean wanted() {
+  /** Whether tiles are to be used where they are. */
+  static boolean wanted() {
     return Boolean.parseBoolean(System.getProperty(PROPERTY, "true"));
+  }
+
+  /** Why this code has no vectors of 512 bits, with the cure; empty if it has. */
+  static String wholeVectors() {
+    return Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) == VECTOR_BITS
+        ? ""
+        : "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
   }
 
   /** Why there is no such product here, with the cure; empty if there is. */
   static String unavailable() {
-    if (Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) != VECTOR_BITS) {
-      return "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
+    if (!wholeVectors().isEmpty()) {
+      return wholeVectors();
     }
     try {
       var features = Cpuid.features();

@@ -4,7 +4,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 
-/** What one worker needs for the operators in bf16. */
+/** What one worker needs for the operators in bf16 or bytes. */
 final class BrainScratch implements AutoCloseable {
   /** Where the only tap of a matrix product stands. */
   private final Tensor noOffset = Tensor.allocate(DType.I64, Shape.of(2));

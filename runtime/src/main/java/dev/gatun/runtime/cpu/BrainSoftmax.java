@@ -28,6 +28,9 @@ final class BrainSoftmax {
   private static final int LINE = 64;
   private static final int LANES = 16;
 
+  /** Scores of a call that takes some 20 µs. */
+  private static final int OF_A_CALL = 1 << 16;
+
   private BrainSoftmax() {}
 
   /** Assembled when it is first needed. */
@@ -59,10 +62,14 @@ final class BrainSoftmax {
       int blocks,
       float factor,
       long inverses) {
-    a.set(0, scores).set(1, stride).set(2, count);
-    a.set(3, visible).set(4, more).set(5, keys).set(6, blocks);
-    a.set(7, Float.floatToRawIntBits(factor)).set(8, inverses);
-    Code.SOFTMAX.call(a);
+    int most = Math.max(1, OF_A_CALL / keys);
+    a.set(1, stride).set(4, more).set(5, keys).set(6, blocks);
+    a.set(7, Float.floatToRawIntBits(factor));
+    for (int row = 0; row < count; row += most) {
+      a.set(0, scores + row * stride).set(2, Math.min(most, count - row));
+      a.set(3, Math.min(keys, visible + row * more)).set(8, inverses + row * (long) Float.BYTES);
+      Code.SOFTMAX.call(a);
+    }
   }
 
   /**

@@ -53,7 +53,6 @@ import java.util.function.Predicate;
  * use of tiles.
  */
 final class BrainTiles {
-  private static final int VECTOR_BITS = 512;
   private static final int TILE_ROWS = 16;
   private static final int TILE_BYTES = 1024;
   private static final int ROW_BYTES = 64;
@@ -128,8 +127,11 @@ final class BrainTiles {
 
   /** Why tiles cannot be used here for some kind of numbers, with the cure; empty if they can. */
   static String unavailable(Predicate<CpuFeatures> multiplies, String otherwise) {
-    if (Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) != VECTOR_BITS) {
-      return "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";
+    if (!BrainProduct.wholeVectors().isEmpty()) {
+      return BrainProduct.wholeVectors();
+    }
+    if (!BrainProduct.wanted()) {
+      return "-Dgatun.cpu.tiles=false says so: leave that option out";
     }
     try {
       var features = Cpuid.features();

@@ -37,10 +37,10 @@ final class BrainWeight implements Weight {
     out = matrix.dim(0);
     in = matrix.dim(1);
     int blocks = blocks(in);
-    panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks, WIDTH * DEPTH));
     // The rows of a panel, whose blocks are filled up with zeros.
     try (var rows = Tensor.allocate(DType.BF16, Shape.of(WIDTH, blocks * DEPTH));
         var arguments = new Arguments()) {
+      panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks, WIDTH * DEPTH));
       long stride = (long) blocks * DEPTH * Short.BYTES;
       for (int n = 0; n < out && in > 0; n += WIDTH) {
         int count = Math.min(WIDTH, out - n);

@@ -48,12 +48,12 @@ final class ByteWeight implements Weight {
     in = matrix.dim(1);
     int blocks = blocks(in);
     int count = panelCount(out);
-    panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
     scales = Tensor.allocate(DType.F32, Shape.of(count, WIDTH));
     // The rows of a panel: as floats, and as bytes whose blocks are filled up with zeros.
     try (var floats = Tensor.allocate(DType.F32, Shape.of(WIDTH, in));
         var bytes = Tensor.allocate(DType.I8, Shape.of(WIDTH, blocks * DEPTH));
         var arguments = new Arguments()) {
+      panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
       long stride = (long) blocks * DEPTH;
       for (int n = 0; n < out && in > 0; n += WIDTH) {
         int height = Math.min(WIDTH, out - n);

@@ -20,8 +20,8 @@ import dev.gatun.runtime.reference.HostEmbedding;
 import dev.gatun.runtime.reference.HostMovement;
 
 /**
- * The operators on the Vector API and a team of threads. Checks are made here, before a kernel sees
- * an argument; what only moves numbers is the reference's own code.
+ * The operators on the Vector API, machine code and a team of threads. Checks are made here, before
+ * a kernel sees an argument; what only moves numbers is the reference's own code.
  */
 final class CpuBackend implements Backend {
   private final ThreadTeam team;

@@ -43,7 +43,7 @@ import dev.gatun.runtime.cpu.asm.Gp;
  * multiplied, and what is wanted next comes into the second one meanwhile.
  */
 final class FloatTileCode {
-  private static final Gp[] KEPT = {RBX, RBP, R12, R13, R14, R15};
+  private static final Gp[] KEPT = Assembled.KEPT;
 
   /** Arguments on the stack, behind the registers that are kept and the return address. */
   private static final int STACKED = (KEPT.length + 1) * Long.BYTES;

@@ -207,7 +207,7 @@ final class Gemm implements ThreadTeam.Work {
     var a = scratch[worker].buffer(0, (again ? pieces : 1) * block * MicroKernel.STRIDE);
     var c = scratch[worker].buffer(1, pieces == 1 ? TILE : groupFloats);
     float[] t = scratch[worker].floats(2, TILE);
-    float[] b = scratch[worker].floats(3, PANEL);
+    float[] b = scratch[worker].floats(3, FloatTiles.USED ? 0 : PANEL);
     for (int row = from; row < to; row += block) {
       int count = Math.min(block, to - row);
       for (int panel = firstPanel; panel < lastPanel; panel += group) {

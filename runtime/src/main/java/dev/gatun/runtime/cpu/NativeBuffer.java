@@ -9,11 +9,16 @@ import java.lang.foreign.MemorySegment;
 final class NativeBuffer implements AutoCloseable {
   private static final int LINE = 64;
 
+  private boolean closed;
   private Tensor memory = Tensor.allocate(DType.U8, Shape.of(0));
 
   /** Room for so many bytes at the least; what it holds is undefined. */
   long atLeast(long bytes) {
-    if (memory.span() < bytes) {
+    if (closed) {
+      throw new IllegalStateException("the backend is closed");
+    }
+    // Closed, too, if there was not enough memory the last time.
+    if (!memory.isAlive() || memory.span() < bytes) {
       memory.close();
       memory =
           Tensor.allocate(DType.U8, Shape.of(Math.toIntExact(Math.ceilDiv(bytes, LINE)), LINE));
@@ -28,6 +33,7 @@ final class NativeBuffer implements AutoCloseable {
 
   @Override
   public void close() {
+    closed = true;
     memory.close();
   }
 }

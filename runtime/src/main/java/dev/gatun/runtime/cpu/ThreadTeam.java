@@ -42,12 +42,12 @@ final class ThreadTeam implements AutoCloseable {
 
   /** Runs a piece of work on all workers and returns when every share is done. */
   void run(Work next) {
+    if (closed) {
+      throw new IllegalStateException("the backend is closed");
+    }
     if (helpers.length == 0) {
       runAlone(next);
       return;
-    }
-    if (closed) {
-      throw new IllegalStateException("the backend is closed");
     }
     taken.setPlain(0); // what follows publishes it
     work = next;

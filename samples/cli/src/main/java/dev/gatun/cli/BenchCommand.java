@@ -160,6 +160,14 @@ final class BenchCommand implements Command {
       throws IOException, InterruptedException {
     try (var backend = Backend.open(like.device(), like.name(), precision, like.threads());
         var network = candidate(model, size, backend).network) {
+      if (backend.precision() != precision) {
+        throw CommandException.failure(
+            "--compare is "
+                + precision
+                + ", but "
+                + backend.precision()
+                + " is what a property sets");
+      }
       var other = time(network, batch, steps, backend);
       return Comparison.of(timing.out, precision, other.out, other.median());
     }

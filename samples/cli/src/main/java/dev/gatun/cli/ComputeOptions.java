@@ -5,7 +5,6 @@ import dev.gatun.models.checkpoint.CheckpointException;
 import dev.gatun.runtime.Backend;
 import dev.gatun.runtime.Device;
 import dev.gatun.runtime.Precision;
-import dev.gatun.runtime.Shape;
 import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParseResult;
@@ -35,8 +34,8 @@ final class ComputeOptions {
                 "--dtype",
                 "f32|bf16|i8|auto",
                 String.class,
-                "In what products are computed: bf16 is faster on AMX or a GPU, and becomes f32"
-                    + " where there is neither; auto is bf16 there for weights of 16 bits, else f32;"
+                "In what products are computed: bf16 is faster on AMX, AVX512-BF16 or a GPU, and"
+                    + " becomes f32 where there is none; auto is bf16 there for weights of 16 bits, else f32;"
                     + " i8, on AMX, is still faster in linear layers and much coarser."
                     + " Default: f32."))
         .addOption(
@@ -98,17 +97,6 @@ final class ComputeOptions {
     return !arguments.hasMatchedOption("--dtype")
         && backend.precision() == Precision.F32
         && network.parameters() >= LARGE
-        && isMostlyLinear(network)
         && Backend.unavailable(backend.device(), backend.name(), Precision.BF16).isEmpty();
-  }
-
-  /** Whether linear layers hold most of a network: convolutions gain nothing on a CPU. */
-  private static boolean isMostlyLinear(NetworkConfig network) {
-    long linear =
-        network.stateDict().values().stream()
-            .filter(shape -> shape.rank() == 2)
-            .mapToLong(Shape::size)
-            .sum();
-    return linear > network.parameters() / 2;
   }
 }
