@@ -3,6 +3,7 @@ package dev.gatun.runtime;
 import static dev.gatun.runtime.TestTensors.assertClose;
 import static dev.gatun.runtime.TestTensors.assertSameBits;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -122,6 +123,27 @@ class BrainAttentionTest {
       var alone = tensors.out(1, 90, 80);
       two.attention(q.slice(1, 2), k.slice(1, 2), v.slice(1, 2), spec, alone);
       assertSameBits("a sample", all.slice(1, 2), alone);
+    }
+  }
+
+  /** The tolerance above would let f32 pass; so this sees that something else computed. */
+  @Test
+  void itIsNotF32() {
+    try (var tensors = new TestTensors();
+        var f32 = Backend.open(Device.CPU, "cpu", Precision.F32, 1);
+        var bf16 = BrainTest.open(1)) {
+      var q = tensors.random(1, 33, 40);
+      var k = tensors.random(1, 65, 40);
+      var v = tensors.random(1, 65, 40);
+      var exact = tensors.out(1, 33, 40);
+      f32.attention(q, k, v, AttentionSpec.of(1, 40), exact);
+      var rounded = tensors.out(1, 33, 40);
+      bf16.attention(q, k, v, AttentionSpec.of(1, 40), rounded);
+      double largest = 0;
+      for (int i = 0; i < 33 * 40; i++) {
+        largest = Math.max(largest, Math.abs(exact.getFloat(i) - rounded.getFloat(i)));
+      }
+      assertTrue(largest > 1e-5, "differs by " + largest + " only");
     }
   }
 
