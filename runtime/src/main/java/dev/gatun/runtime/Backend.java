@@ -110,6 +110,16 @@ public interface Backend extends AutoCloseable {
   /** What it computes in, whatever was asked for. */
   Precision precision();
 
+  /**
+   * The type that a tensor may have if only products read it: as linear's {@code x}, as attention's
+   * {@code q}, {@code k} and {@code v}. BF16 where products round to that anyway, so results have
+   * the same bits, and half as many bytes go through memory. {@link Workspace#takeFactor} takes
+   * such tensors.
+   */
+  default DType factorType() {
+    return DType.F32;
+  }
+
   /** How many threads compute. */
   int threads();
 
@@ -253,7 +263,7 @@ public interface Backend extends AutoCloseable {
    * A linear layer with everything that follows it: {@code out = residual + gate ⊙ activation(x·Wᵀ
    * + bias)}.
    *
-   * @param x {@code [rows, in]}
+   * @param x {@code [rows, in]}, F32 or {@link #factorType}
    * @param weight {@code [out, in]}, packed by this backend
    * @param epilogue bias and activation
    * @param gate {@code [N, out]}, each row for {@code rows / N} consecutive rows of the result;
@@ -261,7 +271,7 @@ public interface Backend extends AutoCloseable {
    * @param residual {@code [R, out]} with {@code R} a divisor of {@code rows}, added cyclically (a
    *     position embedding {@code [L, out]} or a residual stream {@code [rows, out]}); null for
    *     none; may be {@code out} itself
-   * @param out {@code [rows, out]}
+   * @param out {@code [rows, out]}; without gate and residual F32 or {@link #factorType}
    */
   void linear(Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out);
 
@@ -306,6 +316,9 @@ public interface Backend extends AutoCloseable {
    * <p>With {@linkplain AttentionSpec#windows windows}, Lq = Lk is the area of a grid, and a query
    * sees the keys of its own window only; a relative position bias is added there.
    *
+   * <p>Each of the tensors is F32 or {@link #factorType}; in windows, and with a negative scale,
+   * all are F32.
+   *
    * @param q {@code [N, Lq, C]}
    * @param k {@code [N, Lk, C]}
    * @param v {@code [N, Lk, C]}
@@ -325,7 +338,7 @@ public interface Backend extends AutoCloseable {
    *     with scale
    * @param scale {@code [N, C]} or null
    * @param eps added to the variance
-   * @param out {@code [rows, C]}; may be x
+   * @param out {@code [rows, C]}, F32 or {@link #factorType}; may be x
    */
   void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out);

@@ -51,7 +51,7 @@ public final class GradientChecks {
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    OperatorChecks.attention("attentionGradient", device, q, k, v, spec);
+    OperatorChecks.attention("attentionGradient", device, DType.F32, q, k, v, spec);
     if (spec.windows() != null) {
       throw new IllegalArgumentException(
           "attentionGradient: the attention has windows, expected one over all tokens");

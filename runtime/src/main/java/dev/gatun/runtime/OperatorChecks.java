@@ -143,10 +143,7 @@ public final class OperatorChecks {
     Checks.disjoint("timestepEmbedding", out, "t", t);
   }
 
-  /**
-   * {@link Backend#linear(Tensor, Weight, Epilogue, Tensor, Tensor, Tensor)}, but for whose weight
-   * it is: {@link Checks#packed}.
-   */
+  /** The same where {@link Backend#factorType} is F32. */
   public static void linear(
       Device device,
       Tensor x,
@@ -155,8 +152,26 @@ public final class OperatorChecks {
       Tensor gate,
       Tensor residual,
       Tensor out) {
-    floats("linear", "x", x, device);
-    floats("linear", "out", out, device);
+    linear(device, DType.F32, x, weight, epilogue, gate, residual, out);
+  }
+
+  /**
+   * {@link Backend#linear(Tensor, Weight, Epilogue, Tensor, Tensor, Tensor)}, but for whose weight
+   * it is: {@link Checks#packed}.
+   *
+   * @param factors {@link Backend#factorType}
+   */
+  public static void linear(
+      Device device,
+      DType factors,
+      Tensor x,
+      Weight weight,
+      Epilogue epilogue,
+      Tensor gate,
+      Tensor residual,
+      Tensor out) {
+    factor("linear", "x", x, device, factors);
+    factor("linear", "out", out, device, gate == null && residual == null ? factors : DType.F32);
     present("linear", "weight", weight);
     present("linear", "epilogue", epilogue);
     long rows = x.shape().rows();
@@ -180,11 +195,23 @@ public final class OperatorChecks {
     }
   }
 
-  /** {@link Backend#attention}. */
+  /** The same where {@link Backend#factorType} is F32. */
   public static void attention(
       Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    attention("attention", device, q, k, v, spec);
-    floats("attention", "out", out, device);
+    attention(device, DType.F32, q, k, v, spec, out);
+  }
+
+  /**
+   * {@link Backend#attention}.
+   *
+   * @param factors {@link Backend#factorType}
+   */
+  public static void attention(
+      Device device, DType factors, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
+    boolean plain = spec != null && spec.windows() == null && spec.scale() >= 0;
+    var type = plain ? factors : DType.F32;
+    attention("attention", device, type, q, k, v, spec);
+    factor("attention", "out", out, device, type);
     Checks.same("attention", "out", out, q.shape());
     Checks.disjoint("attention", out, "q", q);
     Checks.disjoint("attention", out, "k", k);
@@ -199,10 +226,16 @@ public final class OperatorChecks {
 
   /** The operands of an attention without windows, or of its gradient. */
   static void attention(
-      String operator, Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec) {
-    floats(operator, "q", q, device);
-    floats(operator, "k", k, device);
-    floats(operator, "v", v, device);
+      String operator,
+      Device device,
+      DType factors,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec) {
+    factor(operator, "q", q, device, factors);
+    factor(operator, "k", k, device, factors);
+    factor(operator, "v", v, device, factors);
     present(operator, "spec", spec);
     Checks.rank(operator, "q", q, 3);
     Checks.rank(operator, "k", k, 3);
@@ -242,7 +275,7 @@ public final class OperatorChecks {
         .formatted(q.dim(0), area, q.dim(2), grid.height(), grid.width());
   }
 
-  /** {@link Backend#layerNorm}. */
+  /** The same where {@link Backend#factorType} is F32. */
   public static void layerNorm(
       Device device,
       Tensor x,
@@ -252,15 +285,37 @@ public final class OperatorChecks {
       Tensor scale,
       float eps,
       Tensor out) {
+    layerNorm(device, DType.F32, x, gamma, beta, shift, scale, eps, out);
+  }
+
+  /**
+   * {@link Backend#layerNorm}.
+   *
+   * @param factors {@link Backend#factorType}
+   */
+  public static void layerNorm(
+      Device device,
+      DType factors,
+      Tensor x,
+      Tensor gamma,
+      Tensor beta,
+      Tensor shift,
+      Tensor scale,
+      float eps,
+      Tensor out) {
     floats("layerNorm", "x", x, device);
-    floats("layerNorm", "out", out, device);
+    factor("layerNorm", "out", out, device, factors);
     if (!(eps >= 0)) {
       throw new IllegalArgumentException("layerNorm: eps is " + eps + ", expected at least 0");
     }
     long rows = x.shape().rows();
     int cols = x.shape().cols();
     Checks.matrix("layerNorm", "out", out, rows, cols);
-    Checks.disjointOrSame("layerNorm", out, "x", x);
+    if (out.dtype() == x.dtype()) {
+      Checks.disjointOrSame("layerNorm", out, "x", x);
+    } else {
+      Checks.disjoint("layerNorm", out, "x", x);
+    }
     if (gamma != null || beta != null) {
       floats("layerNorm", "gamma", gamma, device);
       floats("layerNorm", "beta", beta, device);
@@ -337,6 +392,13 @@ public final class OperatorChecks {
     floats(operator, "out", out, device);
     Checks.same(operator, operand, tensor, out.shape());
     Checks.disjointOrSame(operator, out, operand, tensor);
+  }
+
+  /** Requires F32 or another type. */
+  private static void factor(
+      String operator, String operand, Tensor tensor, Device device, DType type) {
+    boolean other = tensor != null && tensor.dtype() == type;
+    Checks.operand(operator, operand, tensor, device, other ? type : DType.F32);
   }
 
   static void floats(String operator, String operand, Tensor tensor, Device device) {

@@ -17,6 +17,9 @@ import java.util.List;
 public final class Workspace implements AutoCloseable {
   private static final long FIRST_CHUNK = 1 << 20;
 
+  /** Numbers in bf16 of a cache line. */
+  private static final int LINE = Tensor.ALIGNMENT / Short.BYTES;
+
   /** How many different tensors are remembered above one; a service may see shapes without end. */
   private static final int REMEMBERED = 64;
 
@@ -117,6 +120,26 @@ public final class Workspace implements AutoCloseable {
       }
     }
     return take(DType.F32, Shape.of(a, b, c, d));
+  }
+
+  /**
+   * A tensor {@code [a, b, c]} of {@link Backend#factorType}. Rows of bf16 lie so far apart that
+   * those of a matrix tile do not fall on the same lines of a cache: a number of lines that four
+   * does not divide.
+   */
+  public Tensor takeFactor(int a, int b, int c) {
+    if (backend.factorType() == DType.F32) {
+      return take(a, b, c);
+    }
+    int lines = Math.ceilDiv(c, LINE);
+    int stride = Math.multiplyExact(lines % 4 == 0 ? lines + 1 : lines, LINE);
+    for (int i = 0; i < top.above.size(); i++) {
+      var slot = top.above.get(i);
+      if (slot.tensor.dtype() == DType.BF16 && slot.tensor.shape().is(a, b, stride)) {
+        return push(slot).columns(0, c);
+      }
+    }
+    return take(DType.BF16, Shape.of(a, b, stride)).columns(0, c);
   }
 
   /** A tensor of any type and shape. */

@@ -51,6 +51,15 @@ class WorkspaceTest {
     return taken;
   }
 
+  /** Where products read f32. */
+  @Test
+  void aFactorIsF32() {
+    int mark = workspace.mark();
+    var factor = workspace.takeFactor(2, 3, 64);
+    workspace.release(mark);
+    assertSame(factor, workspace.take(2, 3, 64));
+  }
+
   @Test
   void releasedMemoryIsUsedAgain() {
     int mark = workspace.mark();

@@ -167,9 +167,8 @@ final class BrainAttention implements ThreadTeam.Work {
   }
 
   private void round(BrainScratch buffers, Tensor of, long row, int head, int count, long to) {
-    long stride = (long) of.rowStride() * Float.BYTES;
-    long from = of.address() + row * stride + (long) head * size * Float.BYTES;
-    BrainRows.round(buffers.arguments(), from, stride, to, rowBytes(), count, size);
+    int column = head * size;
+    BrainRows.toBlocks(buffers.arguments(), of, row, column, to, rowBytes(), count, size);
   }
 
   /** Some queries of one head. */
@@ -194,13 +193,13 @@ final class BrainAttention implements ThreadTeam.Work {
         factor,
         inverses);
     addValues(buffers, scores, count, Math.ceilDiv(visible, KEYS));
-    long row = ((long) sample * queries + query) * out.rowStride() + (long) head * size;
     BrainSoftmax.scale(
         buffers.arguments(),
         buffers.sums().atLeast(0),
         resultBytes(),
-        out.address() + row * Float.BYTES,
-        (long) out.rowStride() * Float.BYTES,
+        out,
+        (long) sample * queries + query,
+        head * size,
         count,
         size,
         inverses);

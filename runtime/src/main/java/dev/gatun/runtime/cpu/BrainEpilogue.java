@@ -13,6 +13,7 @@ import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
 
 import dev.gatun.bindings.code.ExecutableMemory;
 import dev.gatun.runtime.Activation;
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
@@ -23,13 +24,12 @@ import dev.gatun.runtime.cpu.asm.Mask;
  * What happens to the sums of a product in bf16 or bytes: {@code out = residual + gate ⊙
  * activation(sums)}, in machine code that is assembled for each combination of what there is. Sums
  * are floats, or ints that are first multiplied by a scale of their row and one of their column,
- * before a bias is added.
+ * before a bias is added. The result is f32, or bf16 for another product to read.
  */
 final class BrainEpilogue {
   private static final int WIDTH = BrainWeight.WIDTH;
   private static final int LANES = 16;
   private static final int LINE = 64;
-  private static final int ACTIVATIONS = Activation.values().length;
 
   /** Assembled when it is first needed. */
   private static final class Code {
@@ -41,15 +41,28 @@ final class BrainEpilogue {
     private static final Assembled[] STORE = all(true);
   }
 
-  /** {@code [activation][gate?][residual?]}. */
+  /** What is computed: a combination for each bit of its index. */
+  private record Variant(Activation activation, boolean gated, boolean added, boolean rounded) {
+    static final int COUNT = Activation.values().length * 8;
+
+    static Variant of(int index) {
+      var activation = Activation.values()[index / 8];
+      return new Variant(activation, (index & 4) != 0, (index & 2) != 0, (index & 1) != 0);
+    }
+
+    static int index(Activation activation, boolean gated, boolean added, boolean rounded) {
+      return activation.ordinal() * 8 + (gated ? 4 : 0) + (added ? 2 : 0) + (rounded ? 1 : 0);
+    }
+  }
+
   private static Assembled[] all(boolean scaled) {
     var a = new Assembler();
     var constants = new ActivationCode(a);
-    int[] offsets = new int[ACTIVATIONS * 4];
+    int[] offsets = new int[Variant.COUNT];
     for (int i = 0; i < offsets.length; i++) {
       a.align(LINE);
       offsets[i] = a.size();
-      emit(a, constants, scaled, Activation.values()[i / 4], (i & 2) != 0, (i & 1) != 0);
+      emit(a, constants, scaled, Variant.of(i));
     }
     constants.place();
     var memory = ExecutableMemory.of(a.code());
@@ -72,6 +85,7 @@ final class BrainEpilogue {
   private int residualRows;
   private long out;
   private long outStride;
+  private int outBytes;
   private int columns;
   private boolean plain;
 
@@ -103,9 +117,9 @@ final class BrainEpilogue {
 
   private void set(
       Assembled[] store, Activation activation, Tensor gate, Tensor residual, Tensor out) {
-    int variant = activation.ordinal() * 4 + (gate == null ? 0 : 2) + (residual == null ? 0 : 1);
-    code = store[variant];
-    plain = activation == Activation.IDENTITY && gate == null && residual == null;
+    boolean rounded = out.dtype() == DType.BF16;
+    code = store[Variant.index(activation, gate != null, residual != null, rounded)];
+    plain = activation == Activation.IDENTITY && gate == null && residual == null && !rounded;
     int rows = Math.toIntExact(out.shape().rows());
     rowsPerGate = Math.max(1, rows);
     residualRows = Math.max(1, rows);
@@ -120,7 +134,8 @@ final class BrainEpilogue {
       residualRows = Math.toIntExact(residual.shape().rows());
     }
     this.out = out.address();
-    outStride = bytes(out);
+    outBytes = out.dtype().bytes();
+    outStride = (long) out.rowStride() * outBytes;
     columns = out.shape().cols();
   }
 
@@ -137,7 +152,7 @@ final class BrainEpilogue {
 
   /** Where an element of the result belongs. */
   long place(int row, int column) {
-    return out + row * outStride + (long) column * Float.BYTES;
+    return out + row * outStride + (long) column * outBytes;
   }
 
   /** Bytes from a row of the result to the next. */
@@ -161,7 +176,7 @@ final class BrainEpilogue {
       end = Math.min(end, r + residualRows - first);
       a.set(0, sums + r * stride).set(1, stride);
       a.set(2, place(row + r, column)).set(3, outStride).set(4, end - r);
-      a.set(5, mask & 0xFFFF).set(6, mask >>> LANES);
+      a.set(5, mask).set(6, mask >>> LANES);
       a.set(7, gate + sample * gateStride + right);
       a.set(8, residual + first * residualStride + right).set(9, residualStride);
       a.set(10, rowScales + (row + r) * (long) Float.BYTES);
@@ -170,17 +185,12 @@ final class BrainEpilogue {
     }
   }
 
-  private static void emit(
-      Assembler a,
-      ActivationCode constants,
-      boolean scaled,
-      Activation activation,
-      boolean gated,
-      boolean added) {
+  private static void emit(Assembler a, ActivationCode constants, boolean scaled, Variant variant) {
     var rows = a.label();
     // R8 sums, R10 result, RSI rows, RDX residual, each with its stride behind it
     a.mov(RAX, Address.of(RDI, 5 * Long.BYTES));
     a.kmovw(Mask.K1, RAX);
+    a.kmovd(Mask.K3, RAX);
     a.mov(RAX, Address.of(RDI, 6 * Long.BYTES));
     a.kmovw(Mask.K2, RAX);
     a.mov(R8, Address.of(RDI));
@@ -191,7 +201,7 @@ final class BrainEpilogue {
     a.mov(RAX, Address.of(RDI, 7 * Long.BYTES));
     a.mov(RDX, Address.of(RDI, 8 * Long.BYTES));
     a.mov(RCX, Address.of(RDI, 9 * Long.BYTES));
-    if (gated) {
+    if (variant.gated()) {
       a.vmovups(zmm(30).zeroing(Mask.K1), Address.of(RAX));
       a.vmovups(zmm(31).zeroing(Mask.K2), Address.of(RAX, LINE));
     }
@@ -221,19 +231,26 @@ final class BrainEpilogue {
     }
     // The result is read before it is written to, unless its lines are fetched for that.
     a.prefetchw(Address.at(R10, R11, 8));
-    a.prefetchw(Address.at(R10, R11, 8, LINE));
-    constants.activate(activation, zmm(0), zmm(1));
-    if (gated) {
+    if (!variant.rounded()) {
+      a.prefetchw(Address.at(R10, R11, 8, LINE));
+    }
+    constants.activate(variant.activation(), zmm(0), zmm(1));
+    if (variant.gated()) {
       a.vmulps(zmm(0), zmm(0), zmm(30));
       a.vmulps(zmm(1), zmm(1), zmm(31));
     }
-    if (added) {
+    if (variant.added()) {
       a.vaddps(zmm(0).zeroing(Mask.K1), zmm(0), Address.of(RDX));
       a.vaddps(zmm(1).zeroing(Mask.K2), zmm(1), Address.of(RDX, LINE));
       a.add(RDX, RCX);
     }
-    a.vmovups(Address.of(R10).merging(Mask.K1), zmm(0));
-    a.vmovups(Address.of(R10, LINE).merging(Mask.K2), zmm(1));
+    if (variant.rounded()) {
+      a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
+      a.vmovdqu16(Address.of(R10).merging(Mask.K3), zmm(0));
+    } else {
+      a.vmovups(Address.of(R10).merging(Mask.K1), zmm(0));
+      a.vmovups(Address.of(R10, LINE).merging(Mask.K2), zmm(1));
+    }
     a.add(R8, R9);
     a.add(R10, R11);
     a.dec(RSI);

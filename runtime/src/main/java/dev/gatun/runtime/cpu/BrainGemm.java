@@ -1,5 +1,6 @@
 package dev.gatun.runtime.cpu;
 
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -8,11 +9,11 @@ import java.lang.foreign.MemorySegment;
  * The matrix product of the linear layer in bf16: {@code out = residual + gate ⊙ activation(x·Wᵀ +
  * bias)}, factors rounded to bf16, sums in f32.
  *
- * <p>The rows of x are rounded once, by all threads. Then each thread takes panels of the weight; a
- * chunk of rows and a piece of their inputs that stay in the second-level cache pass under each of
- * them, while the panel after it is fetched. The sums begin with the bias. Where nothing else
- * follows and a block is whole, its tiles are stored where they belong; else {@link BrainEpilogue}
- * does it.
+ * <p>The rows of x are rounded once, by all threads, unless they are whole tiles of bf16. Then each
+ * thread takes panels of the weight; a chunk of rows and a piece of their inputs that stay in the
+ * second-level cache pass under each of them, while the panel after it is fetched. The sums begin
+ * with the bias. Where nothing else follows and a block is whole, its tiles are stored where they
+ * belong; else {@link BrainEpilogue} does it.
  *
  * <p>An element is one chain over k, the same for any number of rows and threads.
  */
@@ -99,13 +100,27 @@ final class BrainGemm implements AutoCloseable {
     }
     in = w.in();
     blocks = BrainWeight.blocks(in);
-    rowBytes = rowBytes(blocks);
     epilogue.set(e.activation(), gate, residual, out);
     bias.set(e.bias(), columns);
-    from = rounded.atLeast(Math.ceilDiv(rows, ROWS) * ROWS * rowBytes);
+    if (isReady()) {
+      rowBytes = (long) x.rowStride() * Short.BYTES;
+      from = x.address();
+    } else {
+      rowBytes = rowBytes(blocks);
+      from = rounded.atLeast(Math.ceilDiv(rows, ROWS) * ROWS * rowBytes);
+      team.run(rounding);
+    }
     divide();
-    team.run(rounding);
     team.run(multiplying);
+  }
+
+  /** Whether x can be multiplied where it lies: tiles are read as a whole. */
+  private boolean isReady() {
+    return x != null
+        && x.dtype() == DType.BF16
+        && rows % ROWS == 0
+        && in > 0
+        && in % BrainWeight.DEPTH == 0;
   }
 
   /**
@@ -124,15 +139,8 @@ final class BrainGemm implements AutoCloseable {
       if (x == null) {
         roundSource(scratch[worker], first, count);
       } else {
-        long stride = (long) x.rowStride() * Float.BYTES;
-        BrainRows.round(
-            scratch[worker].arguments(),
-            x.address() + first * stride,
-            stride,
-            from + first * rowBytes,
-            rowBytes,
-            count,
-            in);
+        long to = from + first * rowBytes;
+        BrainRows.toBlocks(scratch[worker].arguments(), x, first, 0, to, rowBytes, count, in);
       }
     }
   }

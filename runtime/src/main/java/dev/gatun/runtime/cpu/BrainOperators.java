@@ -9,6 +9,7 @@ import dev.gatun.runtime.Tensor;
 final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainNorm[] norms;
+  private final BrainLayerNorm layerNorm;
   private final BrainGemm gemm;
   private final BrainAttention attention;
   private final BrainConvolution convolution;
@@ -24,6 +25,7 @@ final class BrainOperators implements AutoCloseable {
     for (int i = 0; i < norms.length; i++) {
       norms[i] = new BrainNorm();
     }
+    layerNorm = new BrainLayerNorm(team);
     gemm = new BrainGemm(team, scratch);
     attention = new BrainAttention(team, scratch);
     convolution = new BrainConvolution(team, scratch);
@@ -46,6 +48,11 @@ final class BrainOperators implements AutoCloseable {
     attention.attention(q, k, v, spec, out);
   }
 
+  void layerNorm(
+      Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
+    layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
+  }
+
   void conv2d(
       Tensor x, BrainKernel kernel, Conv2dSpec spec, Epilogue e, Tensor residual, Tensor out) {
     if (Convolution.isProduct(kernel, spec)) {
@@ -66,6 +73,7 @@ final class BrainOperators implements AutoCloseable {
 
   @Override
   public void close() {
+    layerNorm.close();
     gemm.close();
     convolution.close();
     for (var buffers : scratch) {

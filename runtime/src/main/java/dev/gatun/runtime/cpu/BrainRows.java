@@ -11,6 +11,8 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
 
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
@@ -35,7 +37,8 @@ final class BrainRows {
 
   /** Assembled when it is first needed. */
   private static final class Code {
-    private static final Assembled ROUND = Assembled.of(rounding());
+    private static final Assembled ROUND = Assembled.of(rounding(true));
+    private static final Assembled COPY = Assembled.of(rounding(false));
     private static final Assembled TRANSPOSE = Assembled.of(transposition());
     private static final Assembled PAIR = Assembled.of(pairing());
   }
@@ -48,14 +51,40 @@ final class BrainRows {
    */
   static void round(
       Arguments a, long from, long fromStride, long to, long toStride, int count, int length) {
+    toBlocks(Code.ROUND, a, from, fromStride, to, toStride, count, length);
+  }
+
+  /**
+   * The same of some columns of rows of a tensor, which may be bf16 already.
+   *
+   * @param column the first one
+   */
+  static void toBlocks(
+      Arguments a, Tensor of, long row, int column, long to, long toStride, int count, int length) {
+    int bytes = of.dtype().bytes();
+    long stride = (long) of.rowStride() * bytes;
+    long from = of.address() + row * stride + (long) column * bytes;
+    var code = of.dtype() == DType.BF16 ? Code.COPY : Code.ROUND;
+    toBlocks(code, a, from, stride, to, toStride, count, length);
+  }
+
+  private static void toBlocks(
+      Assembled code,
+      Arguments a,
+      long from,
+      long fromStride,
+      long to,
+      long toStride,
+      int count,
+      int length) {
     int whole = Math.max(0, length - 1) / BrainWeight.DEPTH;
     long mask = (1L << length - whole * BrainWeight.DEPTH) - 1;
     int most = Math.max(1, OF_A_CALL / Math.max(1, length));
     a.set(1, fromStride).set(3, toStride);
-    a.set(5, whole).set(6, mask & 0xFFFF).set(7, mask >>> TILE);
+    a.set(5, whole).set(6, mask).set(7, mask >>> TILE);
     for (int row = 0; row < count; row += most) {
       a.set(0, from + row * fromStride).set(2, to + row * toStride);
-      Code.ROUND.call(a.set(4, Math.min(most, count - row)));
+      code.call(a.set(4, Math.min(most, count - row)));
     }
   }
 
@@ -87,7 +116,8 @@ final class BrainRows {
     }
   }
 
-  private static byte[] rounding() {
+  /** Of floats, or of bf16 that is only copied. */
+  private static byte[] rounding(boolean floats) {
     var a = new Assembler();
     var rows = a.label();
     var blocks = a.label();
@@ -95,6 +125,7 @@ final class BrainRows {
     load(a, R8, R9, R10, R11, RSI, RCX, RAX, RDX);
     a.kmovw(Mask.K1, RAX);
     a.kmovw(Mask.K2, RDX);
+    a.kmovd(Mask.K3, RAX);
     a.bind(rows);
     a.mov(RAX, R8);
     a.mov(RDX, R10);
@@ -102,18 +133,26 @@ final class BrainRows {
     a.test(RDI, RDI);
     a.j(Condition.EQUAL, last);
     a.bind(blocks);
-    a.vmovups(zmm(0), Address.of(RAX));
-    a.vmovups(zmm(1), Address.of(RAX, LINE));
-    a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0)); // the second operand becomes the upper half
+    if (floats) {
+      a.vmovups(zmm(0), Address.of(RAX));
+      a.vmovups(zmm(1), Address.of(RAX, LINE));
+      a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0)); // the second operand becomes the upper half
+    } else {
+      a.vmovups(zmm(0), Address.of(RAX));
+    }
     a.vmovups(Address.of(RDX), zmm(0));
-    a.add(RAX, 2 * LINE);
+    a.add(RAX, floats ? 2 * LINE : LINE);
     a.add(RDX, LINE);
     a.dec(RDI);
     a.j(Condition.NOT_EQUAL, blocks);
     a.bind(last);
-    a.vmovups(zmm(0).zeroing(Mask.K1), Address.of(RAX));
-    a.vmovups(zmm(1).zeroing(Mask.K2), Address.of(RAX, LINE));
-    a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
+    if (floats) {
+      a.vmovups(zmm(0).zeroing(Mask.K1), Address.of(RAX));
+      a.vmovups(zmm(1).zeroing(Mask.K2), Address.of(RAX, LINE));
+      a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
+    } else {
+      a.vmovdqu16(zmm(0).zeroing(Mask.K3), Address.of(RAX));
+    }
     a.vmovups(Address.of(RDX), zmm(0));
     a.add(R8, R9);
     a.add(R10, R11);

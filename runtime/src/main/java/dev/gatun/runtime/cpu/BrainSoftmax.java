@@ -11,6 +11,8 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
 
+import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
@@ -36,7 +38,8 @@ final class BrainSoftmax {
   /** Assembled when it is first needed. */
   private static final class Code {
     private static final Assembled SOFTMAX = Assembled.of(softmax());
-    private static final Assembled SCALE = Assembled.of(scaling());
+    private static final Assembled SCALE = Assembled.of(scaling(false));
+    private static final Assembled ROUND = Assembled.of(scaling(true));
   }
 
   /**
@@ -73,33 +76,37 @@ final class BrainSoftmax {
   }
 
   /**
-   * Stores rows times a factor each.
+   * Stores rows times a factor each, in f32 or bf16.
    *
+   * @param row of out for the first one
+   * @param column of out
    * @param length numbers of a row, at least 1
    */
   static void scale(
       Arguments a,
       long from,
       long fromStride,
-      long to,
-      long toStride,
+      Tensor out,
+      long row,
+      int column,
       int count,
       int length,
       long factors) {
+    int bytes = out.dtype().bytes();
+    long toStride = (long) out.rowStride() * bytes;
+    long to = out.address() + row * toStride + (long) column * bytes;
     int whole = (length - 1) / BrainWeight.WIDTH;
     long mask = (1L << length - whole * BrainWeight.WIDTH) - 1;
     a.set(0, from).set(1, fromStride).set(2, to).set(3, toStride).set(4, count);
-    a.set(5, whole).set(6, mask & 0xFFFF).set(7, mask >>> LANES).set(8, factors);
-    Code.SCALE.call(a);
+    a.set(5, whole).set(6, mask).set(7, mask >>> LANES).set(8, factors);
+    (out.dtype() == DType.BF16 ? Code.ROUND : Code.SCALE).call(a);
   }
 
   private static Address argument(int index) {
     return Address.of(RDI, index * Long.BYTES);
   }
 
-  // Registers that stay: the exchange of pairs and of single numbers, -c, c, -infinity, 0, 1.
-  private static final Zmm BY_TWO = zmm(25);
-  private static final Zmm BY_ONE = zmm(26);
+  // Registers that stay, besides those of LaneFold: -c, c, -infinity, 0, 1.
   private static final Zmm MINUS_FACTOR = zmm(27);
   private static final Zmm FACTOR = zmm(28);
   private static final Zmm LOWEST = zmm(29);
@@ -109,8 +116,7 @@ final class BrainSoftmax {
   private static byte[] softmax() {
     var a = new Assembler();
     var constants = new ActivationCode(a);
-    var byTwo = a.label();
-    var byOne = a.label();
+    var lanes = new LaneFold(a);
     var rows = a.label();
     // R8 scores, R9 bytes of a row, R11 visible keys, RSI inverses
     a.mov(R8, argument(0));
@@ -123,8 +129,7 @@ final class BrainSoftmax {
     a.vsubps(MINUS_FACTOR, ZERO, FACTOR);
     a.vbroadcastss(LOWEST, constants.one(Float.NEGATIVE_INFINITY));
     a.vbroadcastss(ONE, constants.one(1));
-    a.vmovups(BY_TWO, Address.of(byTwo));
-    a.vmovups(BY_ONE, Address.of(byOne));
+    lanes.load();
     a.mov(RAX, 1);
     a.kmovw(Mask.K3, RAX);
     a.bind(rows);
@@ -138,8 +143,8 @@ final class BrainSoftmax {
     a.kmovw(Mask.K2, RAX);
     a.mov(RDX, R11);
     a.shr(RDX, 5);
-    maximum(a);
-    weights(a, constants);
+    maximum(a, lanes);
+    weights(a, constants, lanes);
     a.vdivps(zmm(0), ONE, zmm(5));
     a.vmovups(Address.of(RSI).merging(Mask.K3), zmm(0));
     a.add(RSI, Float.BYTES);
@@ -152,16 +157,12 @@ final class BrainSoftmax {
     a.vzeroupper();
     a.ret();
     constants.place();
-    a.align(LINE);
-    a.bind(byTwo);
-    a.data(exchange(2));
-    a.bind(byOne);
-    a.data(exchange(1));
+    lanes.place();
     return a.code();
   }
 
   /** Of a row, times -c, into all of zmm 4. */
-  private static void maximum(Assembler a) {
+  private static void maximum(Assembler a, LaneFold lanes) {
     var pairs = a.label();
     var last = a.label();
     a.vmovaps(zmm(4), LOWEST);
@@ -180,12 +181,12 @@ final class BrainSoftmax {
     a.vmaxps(zmm(4).merging(Mask.K1), zmm(4), Address.of(RAX));
     a.vmaxps(zmm(5).merging(Mask.K2), zmm(5), Address.of(RAX, LINE));
     a.vmaxps(zmm(4), zmm(4), zmm(5));
-    across(a, zmm(4), zmm(5), a::vmaxps);
+    lanes.fold(zmm(4), zmm(5), a::vmaxps);
     a.vmulps(zmm(4), zmm(4), MINUS_FACTOR);
   }
 
   /** The weights of a row, and their sum into all of zmm 5. */
-  private static void weights(Assembler a, ActivationCode constants) {
+  private static void weights(Assembler a, ActivationCode constants, LaneFold lanes) {
     var pairs = a.label();
     var last = a.label();
     var rest = a.label();
@@ -222,7 +223,7 @@ final class BrainSoftmax {
     a.jmp(rest);
     a.bind(end);
     a.vaddps(zmm(5), zmm(5), zmm(6));
-    across(a, zmm(5), zmm(6), a::vaddps);
+    lanes.fold(zmm(5), zmm(6), a::vaddps);
   }
 
   /** Two vectors of weights. */
@@ -241,31 +242,6 @@ final class BrainSoftmax {
     a.add(R10, LINE);
   }
 
-  private interface Binary {
-    void emit(Zmm destination, Zmm first, Zmm second);
-  }
-
-  /** Folds a vector until all of its numbers are the result. */
-  private static void across(Assembler a, Zmm x, Zmm t, Binary operation) {
-    a.vshuff32x4(t, x, x, 0x4E);
-    operation.emit(x, x, t);
-    a.vshuff32x4(t, x, x, 0xB1);
-    operation.emit(x, x, t);
-    a.vpermd(t, BY_TWO, x);
-    operation.emit(x, x, t);
-    a.vpermd(t, BY_ONE, x);
-    operation.emit(x, x, t);
-  }
-
-  /** Indices that exchange numbers with those at a distance. */
-  static int[] exchange(int distance) {
-    int[] indices = new int[LANES];
-    for (int i = 0; i < LANES; i++) {
-      indices[i] = i ^ distance;
-    }
-    return indices;
-  }
-
   private static void countDown(Assembler a, Address counter, Label again) {
     a.mov(RAX, counter);
     a.dec(RAX);
@@ -273,13 +249,14 @@ final class BrainSoftmax {
     a.j(Condition.NOT_EQUAL, again);
   }
 
-  private static byte[] scaling() {
+  private static byte[] scaling(boolean rounded) {
     var a = new Assembler();
     var rows = a.label();
     var pairs = a.label();
     var last = a.label();
     a.mov(RAX, argument(6));
     a.kmovw(Mask.K1, RAX);
+    a.kmovd(Mask.K3, RAX);
     a.mov(RAX, argument(7));
     a.kmovw(Mask.K2, RAX);
     var registers = new Gp[] {R8, R9, R10, R11};
@@ -298,17 +275,27 @@ final class BrainSoftmax {
     a.bind(pairs);
     a.vmulps(zmm(0), zmm(2), Address.of(RAX));
     a.vmulps(zmm(1), zmm(2), Address.of(RAX, LINE));
-    a.vmovups(Address.of(RDX), zmm(0));
-    a.vmovups(Address.of(RDX, LINE), zmm(1));
+    if (rounded) {
+      a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
+      a.vmovups(Address.of(RDX), zmm(0));
+    } else {
+      a.vmovups(Address.of(RDX), zmm(0));
+      a.vmovups(Address.of(RDX, LINE), zmm(1));
+    }
     a.add(RAX, 2 * LINE);
-    a.add(RDX, 2 * LINE);
+    a.add(RDX, rounded ? LINE : 2 * LINE);
     a.dec(RCX);
     a.j(Condition.NOT_EQUAL, pairs);
     a.bind(last);
     a.vmulps(zmm(0), zmm(2), Address.of(RAX));
     a.vmulps(zmm(1), zmm(2), Address.of(RAX, LINE));
-    a.vmovups(Address.of(RDX).merging(Mask.K1), zmm(0));
-    a.vmovups(Address.of(RDX, LINE).merging(Mask.K2), zmm(1));
+    if (rounded) {
+      a.vcvtne2ps2bf16(zmm(0), zmm(1), zmm(0));
+      a.vmovdqu16(Address.of(RDX).merging(Mask.K3), zmm(0));
+    } else {
+      a.vmovups(Address.of(RDX).merging(Mask.K1), zmm(0));
+      a.vmovups(Address.of(RDX, LINE).merging(Mask.K2), zmm(1));
+    }
     a.add(R8, R9);
     a.add(R10, R11);
     countDown(a, argument(4), rows);

@@ -124,9 +124,9 @@ final class ByteRows {
     a.ret();
     a.align(LINE);
     a.bind(byTwo);
-    a.data(BrainSoftmax.exchange(2));
+    a.data(LaneFold.exchange(2));
     a.bind(byOne);
-    a.data(BrainSoftmax.exchange(1));
+    a.data(LaneFold.exchange(1));
     return a.code();
   }
 

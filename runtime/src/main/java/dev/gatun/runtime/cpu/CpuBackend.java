@@ -87,6 +87,11 @@ final class CpuBackend implements Backend {
   }
 
   @Override
+  public DType factorType() {
+    return precision == Precision.BF16 ? DType.BF16 : DType.F32;
+  }
+
+  @Override
   public int threads() {
     return team.size();
   }
@@ -258,7 +263,7 @@ final class CpuBackend implements Backend {
   @Override
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
-    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    OperatorChecks.linear(device(), factorType(), x, weight, epilogue, gate, residual, out);
     if (bytes != null && weight instanceof ByteWeight packed) {
       event.begin();
       bytes.linear(x, packed, epilogue, gate, residual, out);
@@ -277,7 +282,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    OperatorChecks.attention(device(), q, k, v, spec, out);
+    OperatorChecks.attention(device(), factorType(), q, k, v, spec, out);
     WarmUp.await();
     event.begin();
     if (brain != null && BrainAttention.takes(q, k, spec)) {
@@ -291,10 +296,15 @@ final class CpuBackend implements Backend {
   @Override
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
-    OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
-    WarmUp.await();
-    event.begin();
-    layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
+    OperatorChecks.layerNorm(device(), factorType(), x, gamma, beta, shift, scale, eps, out);
+    if (brain != null) {
+      event.begin();
+      brain.layerNorm(x, gamma, beta, shift, scale, eps, out);
+    } else {
+      WarmUp.await();
+      event.begin();
+      layerNorm.layerNorm(x, gamma, beta, shift, scale, eps, out);
+    }
     record("layerNorm", out);
   }
 

@@ -24,6 +24,7 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPXORD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VRCP14PS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VRNDSCALEPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VSCALEFPS;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VSQRTPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VSUBPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VXORPS;
 
@@ -153,6 +154,14 @@ abstract sealed class ArithmeticInstructions extends MoveInstructions permits As
     switch (source) {
       case Zmm register -> vectors.emit(VRCP14PS, destination, null, register);
       case Address memory -> vectors.emit(VRCP14PS, destination, null, memory);
+    }
+  }
+
+  /** √source, correctly rounded. */
+  public void vsqrtps(Zmm destination, ZmmOrMemory source) {
+    switch (source) {
+      case Zmm register -> vectors.emit(VSQRTPS, destination, null, register);
+      case Address memory -> vectors.emit(VSQRTPS, destination, null, memory);
     }
   }
 

@@ -50,6 +50,7 @@ enum VectorOpcode {
 
   // floats
   VADDPS(0, 1, 0x58, 0, FULL, true),
+  VSQRTPS(0, 1, 0x51, 0, FULL, true),
   VMULPS(0, 1, 0x59, 0, FULL, true),
   VSUBPS(0, 1, 0x5C, 0, FULL, true),
   VMINPS(0, 1, 0x5D, 0, FULL, true),

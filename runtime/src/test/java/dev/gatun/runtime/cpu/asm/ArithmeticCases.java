@@ -102,6 +102,9 @@ final class ArithmeticCases {
     cases.add("vrcp14ps zmm1, zmm2", a -> a.vrcp14ps(zmm(1), zmm(2)));
     cases.add("vrcp14ps zmm17, %s", memory, a -> a.vrcp14ps(zmm(17), memory));
     cases.add("vrcp14ps zmm8, %s", one, a -> a.vrcp14ps(zmm(8), one));
+    cases.add("vsqrtps zmm1, zmm2", a -> a.vsqrtps(zmm(1), zmm(2)));
+    cases.add("vsqrtps zmm17, %s", memory, a -> a.vsqrtps(zmm(17), memory));
+    cases.add("vsqrtps zmm8, %s", one, a -> a.vsqrtps(zmm(8), one));
     cases.add("vcvtps2dq zmm1, zmm2", a -> a.vcvtps2dq(zmm(1), zmm(2)));
     cases.add("vcvtps2dq zmm16, %s", memory, a -> a.vcvtps2dq(zmm(16), memory));
     cases.add("vcvtdq2ps zmm1, zmm22", a -> a.vcvtdq2ps(zmm(1), zmm(22)));
