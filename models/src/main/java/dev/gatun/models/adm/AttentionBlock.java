@@ -40,12 +40,12 @@ final class AttentionBlock implements Layer {
     int mark = workspace.mark();
     var u = workspace.take(n, x.dim(1), x.dim(2), channels); // (N, H, W, C)
     norm.forward(x, Activation.IDENTITY, u);
-    var packed = workspace.take(n, positions, 3 * channels); // (N, HW, 3C)
+    var packed = workspace.takeFactor(n, positions, 3 * channels); // (N, HW, 3C)
     qkv.forward(u, packed);
     var q = packed.columns(0, channels);
     var k = packed.columns(channels, 2 * channels);
     var v = packed.columns(2 * channels, 3 * channels);
-    var a = workspace.take(n, positions, channels); // (N, HW, C)
+    var a = workspace.takeFactor(n, positions, channels); // (N, HW, C)
     backend.attention(q, k, v, spec, a);
     proj.forward(a, null, x, out); // (N, H, W, C)
     workspace.release(mark);

@@ -39,10 +39,10 @@ final class ClipTextLayer {
   /** Updates x {@code [N, L, D]} in place. */
   void forward(Tensor x, Workspace workspace) {
     int mark = workspace.mark();
-    var u = workspace.take(x.dim(0), x.dim(1), d); // (N, L, D)
-    var queries = workspace.take(x.dim(0), x.dim(1), d); // (N, L, D)
-    var keys = workspace.take(x.dim(0), x.dim(1), d); // (N, L, D)
-    var values = workspace.take(x.dim(0), x.dim(1), d); // (N, L, D)
+    var u = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, L, D)
+    var queries = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, L, D)
+    var keys = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, L, D)
+    var values = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, L, D)
     norm1.forward(x, u);
     q.forward(u, queries);
     k.forward(u, keys);

@@ -41,7 +41,7 @@ final class DiTBlock {
     var m =
         workspace.take(x.dim(0), 6 * d); // (N, 6D): shift, scale, gate of attention, then of MLP
     modulation.forward(c, m);
-    var u = workspace.take(x.dim(0), x.dim(1), d); // (N, T, D)
+    var u = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, T, D)
     backend.layerNorm(x, null, null, chunk(m, 0), chunk(m, 1), EPS, u);
     attention.forward(u, chunk(m, 2), x, workspace);
     backend.layerNorm(x, null, null, chunk(m, 3), chunk(m, 4), EPS, u);

@@ -36,7 +36,7 @@ final class FinalLayer {
     int mark = workspace.mark();
     var m = workspace.take(x.dim(0), 2 * d); // (N, 2D): shift, scale
     modulation.forward(c, m);
-    var u = workspace.take(x.dim(0), x.dim(1), d); // (N, T, D)
+    var u = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, T, D)
     backend.layerNorm(x, null, null, m.columns(0, d), m.columns(d, 2 * d), DiTBlock.EPS, u);
     var tokens = workspace.take(x.dim(0), x.dim(1), patchWidth); // (N, T, p·p·out)
     linear.forward(u, tokens);

@@ -35,10 +35,14 @@ public final class Attention {
     proj = new Linear(weights, prefix + ".proj", width, width);
   }
 
-  /** {@code x += gate ⊙ proj(attention(qkv(u)))}; u is overwritten. */
+  /**
+   * {@code x += gate ⊙ proj(attention(qkv(u)))}.
+   *
+   * @param u {@code [N, T, D]}, {@linkplain Workspace#takeFactor a factor}; overwritten
+   */
   public void forward(Tensor u, Tensor gate, Tensor x, Workspace workspace) {
     int mark = workspace.mark();
-    var packed = workspace.take(u.dim(0), u.dim(1), 3 * width); // (N, T, 3D)
+    var packed = workspace.takeFactor(u.dim(0), u.dim(1), 3 * width); // (N, T, 3D)
     qkv.forward(u, packed);
     var q = packed.columns(0, width);
     var k = packed.columns(width, 2 * width);

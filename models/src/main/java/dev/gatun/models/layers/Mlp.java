@@ -19,7 +19,7 @@ public final class Mlp {
   /** {@code x += gate ⊙ fc2(activation(fc1(u)))}. */
   public void forward(Tensor u, Tensor gate, Tensor x, Workspace workspace) {
     int mark = workspace.mark();
-    var inner = workspace.take(u.dim(0), u.dim(1), hidden); // (N, T, 4D)
+    var inner = workspace.takeFactor(u.dim(0), u.dim(1), hidden); // (N, T, 4D)
     fc1.forward(u, inner);
     fc2.forward(inner, gate, x, x);
     workspace.release(mark);

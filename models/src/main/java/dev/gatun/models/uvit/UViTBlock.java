@@ -46,7 +46,7 @@ final class UViTBlock {
   /** Updates x {@code [N, T, D]} in place. */
   void forward(Tensor x, Workspace workspace) {
     int mark = workspace.mark();
-    var u = workspace.take(x.dim(0), x.dim(1), d); // (N, T, D)
+    var u = workspace.takeFactor(x.dim(0), x.dim(1), d); // (N, T, D)
     norm1.forward(x, u);
     attention.forward(u, null, x, workspace); // x += attention
     norm2.forward(x, u);
