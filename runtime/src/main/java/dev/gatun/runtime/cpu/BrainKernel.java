@@ -15,17 +15,19 @@ final class BrainKernel implements ConvKernel {
   private final int height;
   private final int width;
   private final BrainWeight weight;
+  private final BrainPacker packer;
 
   /** Made when a gradient is first asked for. */
   private BrainWeight transposed;
 
   /** From {@code [out, in, height, width]}. */
-  BrainKernel(Tensor kernel) {
+  BrainKernel(Tensor kernel, BrainPacker packer) {
+    this.packer = packer;
     in = kernel.dim(1);
     height = kernel.dim(2);
     width = kernel.dim(3);
     try (var rows = HostMovement.windowRows(kernel)) {
-      weight = new BrainWeight(rows);
+      weight = new BrainWeight(rows, packer);
     }
   }
 
@@ -60,7 +62,7 @@ final class BrainKernel implements ConvKernel {
             }
           }
         }
-        transposed = new BrainWeight(rows);
+        transposed = new BrainWeight(rows, packer);
       }
     }
     return transposed;

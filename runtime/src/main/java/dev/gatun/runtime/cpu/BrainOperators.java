@@ -10,6 +10,7 @@ final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainNorm[] norms;
   private final BrainLayerNorm layerNorm;
+  private final BrainPacker packer;
   private final BrainGemm gemm;
   private final BrainAttention attention;
   private final BrainConvolution convolution;
@@ -26,6 +27,7 @@ final class BrainOperators implements AutoCloseable {
       norms[i] = new BrainNorm();
     }
     layerNorm = new BrainLayerNorm(team);
+    packer = new BrainPacker(team, scratch);
     gemm = new BrainGemm(team, scratch);
     attention = new BrainAttention(team, scratch);
     convolution = new BrainConvolution(team, scratch);
@@ -34,6 +36,14 @@ final class BrainOperators implements AutoCloseable {
   /** One for each worker. */
   BrainNorm[] norms() {
     return norms;
+  }
+
+  BrainWeight pack(Tensor matrix) {
+    return new BrainWeight(matrix, packer);
+  }
+
+  BrainKernel packKernel(Tensor kernel) {
+    return new BrainKernel(kernel, packer);
   }
 
   void linear(Tensor x, BrainWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {

@@ -54,6 +54,20 @@ final class BrainRows {
     toBlocks(Code.ROUND, a, from, fromStride, to, toStride, count, length);
   }
 
+  /** The same of rows of f32 or bf16. */
+  static void toBlocks(
+      DType type,
+      Arguments a,
+      long from,
+      long fromStride,
+      long to,
+      long toStride,
+      int count,
+      int length) {
+    var code = type == DType.BF16 ? Code.COPY : Code.ROUND;
+    toBlocks(code, a, from, fromStride, to, toStride, count, length);
+  }
+
   /**
    * The same of some columns of rows of a tensor, which may be bf16 already.
    *
@@ -64,8 +78,7 @@ final class BrainRows {
     int bytes = of.dtype().bytes();
     long stride = (long) of.rowStride() * bytes;
     long from = of.address() + row * stride + (long) column * bytes;
-    var code = of.dtype() == DType.BF16 ? Code.COPY : Code.ROUND;
-    toBlocks(code, a, from, stride, to, toStride, count, length);
+    toBlocks(of.dtype(), a, from, stride, to, toStride, count, length);
   }
 
   private static void toBlocks(

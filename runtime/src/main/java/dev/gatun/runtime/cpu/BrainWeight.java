@@ -4,7 +4,6 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
-import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -28,28 +27,17 @@ final class BrainWeight implements Weight {
   private final int out;
   private final int in;
   private final Tensor panels;
+  private final BrainPacker packer;
 
   /** Made when a gradient is first asked for. */
   private BrainWeight transposed;
 
   /** Re-lays {@code matrix [out, in]}, rounded to nearest even. */
-  BrainWeight(Tensor matrix) {
+  BrainWeight(Tensor matrix, BrainPacker packer) {
     out = matrix.dim(0);
     in = matrix.dim(1);
-    int blocks = blocks(in);
-    // The rows of a panel, whose blocks are filled up with zeros.
-    try (var rows = Tensor.allocate(DType.BF16, Shape.of(WIDTH, blocks * DEPTH));
-        var arguments = new Arguments()) {
-      panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks, WIDTH * DEPTH));
-      long stride = (long) blocks * DEPTH * Short.BYTES;
-      for (int n = 0; n < out && in > 0; n += WIDTH) {
-        int count = Math.min(WIDTH, out - n);
-        HostMovement.copy(matrix.slice(n, n + count), rows.slice(0, count).columns(0, in));
-        rows.segment().asSlice(count * stride).fill((byte) 0);
-        long to = panels.address() + n / WIDTH * blocks * (long) BLOCK_BYTES;
-        BrainRows.transpose(arguments, rows.address(), stride, to, blocks);
-      }
-    }
+    this.packer = packer;
+    panels = packer.pack(matrix);
   }
 
   static int panelCount(int out) {
@@ -96,7 +84,7 @@ final class BrainWeight implements Weight {
             copyElement(n, k, matrix.segment(), (long) k * out + n);
           }
         }
-        transposed = new BrainWeight(matrix);
+        transposed = new BrainWeight(matrix, packer);
       }
     }
     return transposed;

@@ -122,13 +122,13 @@ final class CpuBackend implements Backend {
     if (bytes != null && ByteWeight.takes(matrix)) {
       return new ByteWeight(matrix);
     }
-    return brain == null ? new PackedWeight(matrix) : new BrainWeight(matrix);
+    return brain == null ? new PackedWeight(matrix) : brain.pack(matrix);
   }
 
   @Override
   public ConvKernel packKernel(Tensor kernel) {
     FeatureMapChecks.packKernel(kernel);
-    return brain == null ? new PackedKernel(kernel) : new BrainKernel(kernel);
+    return brain == null ? new PackedKernel(kernel) : brain.packKernel(kernel);
   }
 
   @Override
