@@ -4,9 +4,9 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 
 /**
- * The matrix product of the linear layer in signed bytes on matrix tiles: {@code out = residual +
- * gate ⊙ activation(x·Wᵀ + bias)}, x quantised with a scale for each row, W with one for each
- * output. Sums are ints and hence exact; what follows is f32.
+ * The matrix product of the linear layer in bytes: {@code out = residual + gate ⊙ activation(x·Wᵀ +
+ * bias)}, x quantised with a scale for each row, W with one for each output. Sums are ints and
+ * hence exact; what follows is f32.
  *
  * <p>The rows of x are quantised once, by all threads. Then each thread takes panels of the weight;
  * a chunk of rows and a piece of their inputs that stay in the second-level cache pass under each
@@ -50,6 +50,7 @@ final class ByteGemm implements AutoCloseable {
   // The call that is running.
   private Tensor x;
   private long weight;
+  private long starts;
   private int rows;
   private int columns;
   private int in;
@@ -70,6 +71,7 @@ final class ByteGemm implements AutoCloseable {
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
     this.x = x;
     weight = w.address("linear");
+    starts = w.starts();
     rows = Math.toIntExact(out.shape().rows());
     columns = out.shape().cols();
     if (rows == 0 || columns == 0) {
@@ -105,7 +107,8 @@ final class ByteGemm implements AutoCloseable {
           rowBytes,
           rowScales + first * (long) Float.BYTES,
           Math.min(ROWS, rows - first),
-          in);
+          in,
+          ByteProduct.offset());
     }
   }
 
@@ -136,17 +139,17 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainProduct.A_STRIDE, rowBytes)
           .set(BrainProduct.B, weight + panel * panelBytes + (long) piece * ByteWeight.BLOCK_BYTES)
           .set(BrainProduct.B_PANEL, panelBytes)
-          .set(BrainProduct.START, begin ? buffers.zeros() : sums)
+          .set(BrainProduct.START, begin ? starts + (long) panel * SUM_BYTES : sums)
           .set(BrainProduct.START_STRIDE, begin ? 0 : SUM_BYTES)
-          .set(BrainProduct.START_PANEL, begin ? 0 : sumBytes)
+          .set(BrainProduct.START_PANEL, begin ? SUM_BYTES : sumBytes)
           .set(BrainProduct.C, sums)
           .set(BrainProduct.C_STRIDE, SUM_BYTES)
           .set(BrainProduct.C_PANEL, sumBytes)
-          .set(BrainTiles.OUT, epilogue.place(row, panel * WIDTH))
-          .set(BrainTiles.OUT_STRIDE, epilogue.stride())
-          .set(BrainTiles.OUT_PANEL, SUM_BYTES)
+          .set(BrainProduct.OUT, epilogue.place(row, panel * WIDTH))
+          .set(BrainProduct.OUT_STRIDE, epilogue.stride())
+          .set(BrainProduct.OUT_PANEL, SUM_BYTES)
           .set(BrainProduct.STEPS, steps);
-      ByteTiles.multiply(buffers.product(), rowBlocks, end - panel, steps);
+      ByteProduct.multiply(buffers.product(), count, end - panel, steps);
     }
     for (int p = panel; p < end; p++) {
       long at = sums + (p - panel) * sumBytes;
