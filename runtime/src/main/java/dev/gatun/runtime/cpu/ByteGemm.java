@@ -26,12 +26,6 @@ final class ByteGemm implements AutoCloseable {
   /** Blocks of inputs in a piece. */
   private static final int PIECE = 48;
 
-  /**
-   * Panels whose sums are kept while the pieces go by: few, so that they and the lines of the
-   * result, which the product fetches, are still near when floats are made of them.
-   */
-  private static final int GROUP = 4;
-
   /** Fewest units of work for each worker. */
   private static final int UNITS = 4;
 
@@ -59,6 +53,7 @@ final class ByteGemm implements AutoCloseable {
   private long from;
   private long rowScales;
   private int chunk; // rows of a unit of work
+  private int group; // panels of it
 
   ByteGemm(ThreadTeam team) {
     this.team = team;
@@ -86,7 +81,8 @@ final class ByteGemm implements AutoCloseable {
     epilogue.set(rowScales, w.scales(), bias.address(0), e.activation(), gate, residual, out);
     // So many units of work that no worker has to wait long for the last one.
     chunk = CHUNK;
-    int groups = Math.ceilDiv(ByteWeight.panelCount(columns), GROUP);
+    group = ByteProduct.panelsTogether();
+    int groups = Math.ceilDiv(ByteWeight.panelCount(columns), group);
     while (chunk > ROWS && Math.ceilDiv(rows, chunk) * groups < UNITS * team.size()) {
       chunk /= 2;
     }
@@ -114,13 +110,13 @@ final class ByteGemm implements AutoCloseable {
 
   private void multiply(int worker, int workers) {
     int panels = ByteWeight.panelCount(columns);
-    int groups = Math.ceilDiv(panels, GROUP);
+    int groups = Math.ceilDiv(panels, group);
     int units = Math.multiplyExact(Math.ceilDiv(rows, chunk), groups);
     for (int unit; (unit = team.take()) < units; ) {
       int row = unit / groups * chunk;
-      int panel = unit % groups * GROUP;
+      int panel = unit % groups * group;
       int count = Math.min(chunk, rows - row);
-      multiply(scratch[worker], row, count, panel, Math.min(panel + GROUP, panels));
+      multiply(scratch[worker], row, count, panel, Math.min(panel + group, panels));
     }
   }
 
@@ -129,7 +125,7 @@ final class ByteGemm implements AutoCloseable {
     int rowBlocks = Math.ceilDiv(count, ROWS);
     long sumBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long panelBytes = (long) blocks * ByteWeight.BLOCK_BYTES;
-    long sums = buffers.sums().atLeast(GROUP * sumBytes);
+    long sums = buffers.sums().atLeast(group * sumBytes);
     for (int piece = 0; piece < blocks; piece += PIECE) {
       boolean begin = piece == 0;
       int steps = Math.min(PIECE, blocks - piece);

@@ -63,6 +63,15 @@ final class ByteProduct {
   }
 
   /**
+   * Panels whose sums are best made before floats are made of them: few, so that they and the lines
+   * of the result, which the product fetches, are still near. Tiles fetch the next panel meanwhile;
+   * on vectors there is nothing to be gained.
+   */
+  static int panelsTogether() {
+    return Unit.TILES ? 4 : 1;
+  }
+
+  /**
    * {@code C = start + Σ A·B} for some panels, see {@link BrainProduct#multiply}.
    *
    * @param steps of a row
