@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class ByteTest {
   private static final int[] ROWS = {1, 3, 16, 17, 31, 32, 33, 64, 100, 300};
-  private static final int[] INS = {1, 2, 15, 16, 17, 48, 63, 64, 65, 100, 128, 1152};
+  private static final int[] INS = {1, 3, 15, 16, 17, 48, 63, 64, 65, 100, 128, 1000, 1152};
   private static final int[] OUTS = {1, 3, 16, 31, 32, 33, 64, 72, 200};
 
   @BeforeEach

@@ -69,6 +69,13 @@ final class BrainProduct {
   /** Address of the distances of the taps from A and of their parts from B, 64 bits each. */
   static final int OFFSETS = 15;
 
+  /** What is about to be written and is fetched meanwhile: C, or what is made of it later. */
+  static final int OUT = 16;
+
+  static final int OUT_STRIDE = 17;
+
+  static final int OUT_PANEL = 18;
+
   private BrainProduct() {}
 
   /** Asked when there is something to multiply, and then settled. */
@@ -133,8 +140,12 @@ final class BrainProduct {
   }
 
   private static void multiply(Arguments arguments, int rows, int panels, int steps, boolean near) {
-    int most = Unit.TILES ? BrainTiles.rowsOfCall(steps) : BrainVectors.rowsOfCall(steps);
-    if (Unit.TILES && rows <= most) {
+    if (!Unit.TILES) {
+      BrainVectors.multiply(arguments, rows, panels, steps);
+      return;
+    }
+    int most = BrainTiles.rowsOfCall(steps);
+    if (rows <= most) {
       tiles(arguments, rows, panels, steps, near);
       return;
     }
@@ -151,12 +162,7 @@ final class BrainProduct {
                 START,
                 start + panel * arguments.get(START_PANEL) + row * arguments.get(START_STRIDE))
             .set(C, c + panel * arguments.get(C_PANEL) + row * arguments.get(C_STRIDE));
-        int count = Math.min(most, rows - row);
-        if (Unit.TILES) {
-          tiles(arguments, count, 1, steps, near);
-        } else {
-          BrainVectors.multiply(arguments, count);
-        }
+        tiles(arguments, Math.min(most, rows - row), 1, steps, near);
       }
     }
   }

@@ -10,6 +10,9 @@ import static dev.gatun.runtime.cpu.BrainProduct.C_PANEL;
 import static dev.gatun.runtime.cpu.BrainProduct.C_STRIDE;
 import static dev.gatun.runtime.cpu.BrainProduct.FETCH;
 import static dev.gatun.runtime.cpu.BrainProduct.OFFSETS;
+import static dev.gatun.runtime.cpu.BrainProduct.OUT;
+import static dev.gatun.runtime.cpu.BrainProduct.OUT_PANEL;
+import static dev.gatun.runtime.cpu.BrainProduct.OUT_STRIDE;
 import static dev.gatun.runtime.cpu.BrainProduct.PANELS;
 import static dev.gatun.runtime.cpu.BrainProduct.START;
 import static dev.gatun.runtime.cpu.BrainProduct.START_PANEL;
@@ -33,17 +36,12 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Tile.tmm;
 
-import dev.gatun.bindings.code.CodeRefusedException;
-import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
-import dev.gatun.runtime.cpu.asm.CpuFeatures;
-import dev.gatun.runtime.cpu.asm.Cpuid;
 import dev.gatun.runtime.cpu.asm.Gp;
 import dev.gatun.runtime.cpu.asm.Label;
 import dev.gatun.runtime.cpu.asm.Tile;
-import java.util.function.Predicate;
 
 /**
  * {@link BrainProduct} in machine code on matrix tiles: a panel of 32 columns and a block of 32
@@ -70,15 +68,8 @@ final class BrainTiles {
   private static final int STEPS_OF_A_CALL = 1 << 10;
 
   // Arguments of this code alone.
-  private static final int NEXT_START = 16;
-  private static final int BLOCKS_LEFT = 17;
-
-  /** What is about to be written and is fetched meanwhile; moves on from panel to panel. */
-  static final int OUT = 18;
-
-  static final int OUT_STRIDE = 19;
-
-  static final int OUT_PANEL = 20;
+  private static final int NEXT_START = 19;
+  private static final int BLOCKS_LEFT = 20;
 
   private static final int NEXT_OUT = 21;
 
@@ -123,27 +114,6 @@ final class BrainTiles {
   /** Rows that a call may have. */
   static int rowsOfCall(int steps) {
     return Math.max(1, STEPS_OF_A_CALL / steps) * BrainProduct.ROWS;
-  }
-
-  /** Why tiles cannot be used here for some kind of numbers, with the cure; empty if they can. */
-  static String unavailable(Predicate<CpuFeatures> multiplies, String otherwise) {
-    if (!BrainProduct.wholeVectors().isEmpty()) {
-      return BrainProduct.wholeVectors();
-    }
-    if (!BrainProduct.wanted()) {
-      return "-Dgatun.cpu.tiles=false says so: leave that option out";
-    }
-    try {
-      var features = Cpuid.features();
-      if (!features.amxTile() || !multiplies.test(features)) {
-        return otherwise;
-      }
-    } catch (CodeRefusedException e) {
-      return e.getMessage();
-    }
-    return SystemCalls.requestTiles()
-        ? ""
-        : "Linux does not let this process use matrix tiles: compute in f32";
   }
 
   /**

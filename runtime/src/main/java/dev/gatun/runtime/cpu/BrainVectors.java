@@ -21,21 +21,24 @@ import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
 import dev.gatun.runtime.cpu.asm.Gp;
+import dev.gatun.runtime.cpu.asm.Zmm;
+import dev.gatun.runtime.cpu.asm.ZmmOrMemory;
 
 /**
- * {@link BrainProduct} for one panel in machine code on vectors, with the same operands as on
- * tiles: a row of a tile of B is a vector, and a pair of inputs of A is repeated in all lanes of
+ * {@link BrainProduct} in machine code on vectors, with the same operands as on tiles: a row of a
+ * tile of B is a vector, and a pair of inputs of A, or four bytes, is repeated in all lanes of
  * another one.
  *
  * <p>Eight rows by a whole panel are 16 sums, enough to hide the latency of an instruction, and for
  * each 16 products ten vectors are loaded. A panel is read from the second-level cache for each
  * eight rows; two blocks of it are always on their way to the first. That gives 97 of 100 products
  * that Intel's Emerald Rapids can make, one in two cycles; with fused multiply-adds in their place,
- * of which it makes two in a cycle, as many as 90 of 100.
+ * of which it makes two in a cycle, as many as 90 of 100; and 97 of 100 on AMD's Zen 4, of bytes,
+ * one in a cycle.
  *
  * <p>VDPBF16PS takes denormal numbers for zero and rounds to nearest even, as tiles do.
  *
- * <p>Source: Intel SDM volume 2, VDPBF16PS.
+ * <p>Source: Intel SDM volume 2, VDPBF16PS and VPDPBUSD.
  */
 final class BrainVectors {
   /** Rows of a block. */
@@ -43,10 +46,10 @@ final class BrainVectors {
 
   private static final int LINE = 64;
 
-  /** Pairs of inputs in a step. */
-  private static final int PAIRS = 16;
+  /** Elements of a row in a step: pairs of bf16 or fours of bytes. */
+  private static final int ELEMENTS = 16;
 
-  private static final int TILE_BYTES = PAIRS * LINE;
+  private static final int TILE_BYTES = ELEMENTS * LINE;
 
   /** How far ahead B is fetched, in bytes. */
   private static final int AHEAD = 4 * TILE_BYTES;
@@ -56,34 +59,67 @@ final class BrainVectors {
 
   private BrainVectors() {}
 
-  /** Assembled when it is first needed. */
-  private static final class Code {
-    private static final Assembled MULTIPLY = Assembled.of(multiplication(ROWS));
+  /** The instruction that adds products of two vectors to a third one. */
+  interface Product {
+    void emit(Assembler a, Zmm sums, Zmm left, ZmmOrMemory right);
+  }
 
-    /** For fewer rows than a block's, from one on. */
-    private static final Assembled[] REST = new Assembled[ROWS - 1];
-
-    static {
-      for (int i = 0; i < REST.length; i++) {
-        REST[i] = Assembled.of(multiplication(i + 1));
+  /**
+   * Assembled code for a kind of numbers, of which an element of 32 bits holds some inputs.
+   *
+   * @param blocks of rows
+   * @param rest for fewer rows than a block's, from one on
+   */
+  record Code(Assembled blocks, Assembled[] rest) {
+    static Code of(Product product) {
+      var rest = new Assembled[ROWS - 1];
+      for (int i = 0; i < rest.length; i++) {
+        rest[i] = Assembled.of(multiplication(product, i + 1));
       }
+      return new Code(Assembled.of(multiplication(product, ROWS)), rest);
     }
   }
 
-  /** Rows that a call may have. */
-  static int rowsOfCall(int steps) {
-    return Math.max(1, STEPS_OF_A_CALL / steps) * ROWS;
+  /** Assembled when it is first needed. */
+  private static final class Brain {
+    private static final Code CODE = Code.of(Assembler::vdpbf16ps);
   }
 
-  /** Takes so many rows by a panel. */
-  static void multiply(Arguments arguments, int rows) {
-    int blocks = rows / ROWS;
+  /** Takes rows by some panels, in as few calls as are short enough. */
+  static void multiply(Arguments arguments, int rows, int panels, int steps) {
+    arguments.set(BrainProduct.OUT, arguments.get(BrainProduct.C));
+    arguments.set(BrainProduct.OUT_STRIDE, arguments.get(BrainProduct.C_STRIDE));
+    arguments.set(BrainProduct.OUT_PANEL, arguments.get(BrainProduct.C_PANEL));
+    multiply(Brain.CODE, arguments, rows, panels, steps);
+  }
+
+  /**
+   * The same of another kind of numbers.
+   *
+   * @param steps of a row, those of all taps
+   */
+  static void multiply(Code code, Arguments arguments, int rows, int panels, int steps) {
+    long a = arguments.get(BrainProduct.A);
+    long b = arguments.get(BrainProduct.B);
+    long start = arguments.get(BrainProduct.START);
+    long c = arguments.get(BrainProduct.C);
+    long out = arguments.get(BrainProduct.OUT);
+    int most = Math.max(1, STEPS_OF_A_CALL / steps);
     int rest = rows % ROWS;
-    if (blocks > 0) {
-      Code.MULTIPLY.call(arguments.set(BrainProduct.BLOCKS, blocks));
-    }
-    if (rest > 0) {
-      Code.REST[rest - 1].call(arguments.set(BrainProduct.BLOCKS, 1));
+    for (int panel = 0; panel < panels; panel++) {
+      arguments
+          .set(BrainProduct.A, a)
+          .set(BrainProduct.B, b + panel * arguments.get(BrainProduct.B_PANEL))
+          .set(BrainProduct.START, start + panel * arguments.get(BrainProduct.START_PANEL))
+          .set(BrainProduct.C, c + panel * arguments.get(BrainProduct.C_PANEL))
+          .set(BrainProduct.OUT, out + panel * arguments.get(BrainProduct.OUT_PANEL));
+      // Each call begins where the one before it has ended.
+      for (int blocks = rows / ROWS; blocks > 0; blocks -= most) {
+        code.blocks.call(arguments.set(BrainProduct.BLOCKS, Math.min(most, blocks)));
+      }
+      if (rest > 0) {
+        code.rest[rest - 1].call(arguments.set(BrainProduct.BLOCKS, 1));
+      }
     }
   }
 
@@ -117,7 +153,7 @@ final class BrainVectors {
   private static final Rows FACTORS = new Rows(R9, RBX);
   private static final Rows SUMS = new Rows(RCX, RBP);
 
-  private static byte[] multiplication(int rows) {
+  private static byte[] multiplication(Product product, int rows) {
     var a = new Assembler();
     var blocks = a.label();
     var taps = a.label();
@@ -141,14 +177,19 @@ final class BrainVectors {
       a.vmovups(zmm(2 * r + 1), SUMS.row(r, LINE));
     }
     a.lea(R14, Address.at(R14, RCX, ROWS));
-    // Rows of C: without that, the stores at the end would wait for their lines.
-    a.mov(RCX, argument(BrainProduct.C_STRIDE));
+    // Rows of the result: without that, the stores at the end would wait for their lines.
+    a.mov(RCX, argument(BrainProduct.OUT_STRIDE));
+    a.mov(R15, argument(BrainProduct.OUT));
     SUMS.begin(a);
-    SUMS.at(a, RSI);
+    SUMS.at(a, R15);
     for (int r = 0; r < rows; r++) {
       a.prefetchw(SUMS.row(r, 0));
       a.prefetchw(SUMS.row(r, LINE));
     }
+    a.lea(R15, Address.at(R15, RCX, ROWS));
+    a.mov(argument(BrainProduct.OUT), R15);
+    a.mov(RCX, argument(BrainProduct.C_STRIDE));
+    SUMS.begin(a);
     a.mov(R11, argument(BrainProduct.OFFSETS));
     a.mov(R13, argument(BrainProduct.TAPS));
     a.bind(taps);
@@ -160,7 +201,7 @@ final class BrainVectors {
     a.add(R11, 2 * Long.BYTES);
     a.mov(R15, argument(BrainProduct.STEPS));
     a.bind(steps);
-    step(a, rows);
+    step(a, product, rows);
     a.dec(R15);
     a.j(Condition.NOT_EQUAL, steps);
     a.dec(R13);
@@ -174,7 +215,7 @@ final class BrainVectors {
     a.lea(R8, Address.at(R8, R9, ROWS));
     a.dec(R12);
     a.j(Condition.NOT_EQUAL, blocks);
-    // What is left of the rows goes on from here.
+    // The next call goes on from here.
     a.mov(argument(BrainProduct.A), R8);
     a.mov(argument(BrainProduct.START), R14);
     a.mov(argument(BrainProduct.C), RSI);
@@ -186,18 +227,18 @@ final class BrainVectors {
     return a.code();
   }
 
-  /** 32 inputs: 16 pairs, each of some rows by two vectors of B. */
-  private static void step(Assembler a, int rows) {
-    for (int pair = 0; pair < PAIRS; pair++) {
-      int place = pair * LINE;
+  /** 64 bytes of inputs: 16 elements, each of some rows by two vectors of B. */
+  private static void step(Assembler a, Product product, int rows) {
+    for (int element = 0; element < ELEMENTS; element++) {
+      int place = element * LINE;
       a.vmovups(zmm(16), Address.of(R10, place));
       a.vmovups(zmm(17), Address.of(R10, TILE_BYTES + place));
       a.prefetcht0(Address.of(R10, AHEAD + place));
       a.prefetcht0(Address.of(R10, AHEAD + TILE_BYTES + place));
       for (int r = 0; r < rows; r++) {
-        a.vbroadcastss(zmm(18 + r), FACTORS.row(r, pair * Float.BYTES));
-        a.vdpbf16ps(zmm(2 * r), zmm(18 + r), zmm(16));
-        a.vdpbf16ps(zmm(2 * r + 1), zmm(18 + r), zmm(17));
+        a.vbroadcastss(zmm(18 + r), FACTORS.row(r, element * Float.BYTES));
+        product.emit(a, zmm(2 * r), zmm(18 + r), zmm(16));
+        product.emit(a, zmm(2 * r + 1), zmm(18 + r), zmm(17));
       }
     }
     a.add(RAX, LINE);

@@ -4,9 +4,9 @@ import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 
 /**
- * The matrix product of the linear layer in signed bytes on matrix tiles: {@code out = residual +
- * gate ⊙ activation(x·Wᵀ + bias)}, x quantised with a scale for each row, W with one for each
- * output. Sums are ints and hence exact; what follows is f32.
+ * The matrix product of the linear layer in bytes: {@code out = residual + gate ⊙ activation(x·Wᵀ +
+ * bias)}, x quantised with a scale for each row, W with one for each output. Sums are ints and
+ * hence exact; what follows is f32.
  *
  * <p>The rows of x are quantised once, by all threads. Then each thread takes panels of the weight;
  * a chunk of rows and a piece of their inputs that stay in the second-level cache pass under each
@@ -26,12 +26,6 @@ final class ByteGemm implements AutoCloseable {
   /** Blocks of inputs in a piece. */
   private static final int PIECE = 48;
 
-  /**
-   * Panels whose sums are kept while the pieces go by: few, so that they and the lines of the
-   * result, which the product fetches, are still near when floats are made of them.
-   */
-  private static final int GROUP = 4;
-
   /** Fewest units of work for each worker. */
   private static final int UNITS = 4;
 
@@ -50,6 +44,7 @@ final class ByteGemm implements AutoCloseable {
   // The call that is running.
   private Tensor x;
   private long weight;
+  private long starts;
   private int rows;
   private int columns;
   private int in;
@@ -58,6 +53,7 @@ final class ByteGemm implements AutoCloseable {
   private long from;
   private long rowScales;
   private int chunk; // rows of a unit of work
+  private int group; // panels of it
 
   ByteGemm(ThreadTeam team) {
     this.team = team;
@@ -70,6 +66,7 @@ final class ByteGemm implements AutoCloseable {
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
     this.x = x;
     weight = w.address("linear");
+    starts = w.starts();
     rows = Math.toIntExact(out.shape().rows());
     columns = out.shape().cols();
     if (rows == 0 || columns == 0) {
@@ -84,7 +81,8 @@ final class ByteGemm implements AutoCloseable {
     epilogue.set(rowScales, w.scales(), bias.address(0), e.activation(), gate, residual, out);
     // So many units of work that no worker has to wait long for the last one.
     chunk = CHUNK;
-    int groups = Math.ceilDiv(ByteWeight.panelCount(columns), GROUP);
+    group = ByteProduct.panelsTogether();
+    int groups = Math.ceilDiv(ByteWeight.panelCount(columns), group);
     while (chunk > ROWS && Math.ceilDiv(rows, chunk) * groups < UNITS * team.size()) {
       chunk /= 2;
     }
@@ -105,19 +103,20 @@ final class ByteGemm implements AutoCloseable {
           rowBytes,
           rowScales + first * (long) Float.BYTES,
           Math.min(ROWS, rows - first),
-          in);
+          in,
+          ByteProduct.offset());
     }
   }
 
   private void multiply(int worker, int workers) {
     int panels = ByteWeight.panelCount(columns);
-    int groups = Math.ceilDiv(panels, GROUP);
+    int groups = Math.ceilDiv(panels, group);
     int units = Math.multiplyExact(Math.ceilDiv(rows, chunk), groups);
     for (int unit; (unit = team.take()) < units; ) {
       int row = unit / groups * chunk;
-      int panel = unit % groups * GROUP;
+      int panel = unit % groups * group;
       int count = Math.min(chunk, rows - row);
-      multiply(scratch[worker], row, count, panel, Math.min(panel + GROUP, panels));
+      multiply(scratch[worker], row, count, panel, Math.min(panel + group, panels));
     }
   }
 
@@ -126,7 +125,7 @@ final class ByteGemm implements AutoCloseable {
     int rowBlocks = Math.ceilDiv(count, ROWS);
     long sumBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long panelBytes = (long) blocks * ByteWeight.BLOCK_BYTES;
-    long sums = buffers.sums().atLeast(GROUP * sumBytes);
+    long sums = buffers.sums().atLeast(group * sumBytes);
     for (int piece = 0; piece < blocks; piece += PIECE) {
       boolean begin = piece == 0;
       int steps = Math.min(PIECE, blocks - piece);
@@ -136,17 +135,17 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainProduct.A_STRIDE, rowBytes)
           .set(BrainProduct.B, weight + panel * panelBytes + (long) piece * ByteWeight.BLOCK_BYTES)
           .set(BrainProduct.B_PANEL, panelBytes)
-          .set(BrainProduct.START, begin ? buffers.zeros() : sums)
+          .set(BrainProduct.START, begin ? starts + (long) panel * SUM_BYTES : sums)
           .set(BrainProduct.START_STRIDE, begin ? 0 : SUM_BYTES)
-          .set(BrainProduct.START_PANEL, begin ? 0 : sumBytes)
+          .set(BrainProduct.START_PANEL, begin ? SUM_BYTES : sumBytes)
           .set(BrainProduct.C, sums)
           .set(BrainProduct.C_STRIDE, SUM_BYTES)
           .set(BrainProduct.C_PANEL, sumBytes)
-          .set(BrainTiles.OUT, epilogue.place(row, panel * WIDTH))
-          .set(BrainTiles.OUT_STRIDE, epilogue.stride())
-          .set(BrainTiles.OUT_PANEL, SUM_BYTES)
+          .set(BrainProduct.OUT, epilogue.place(row, panel * WIDTH))
+          .set(BrainProduct.OUT_STRIDE, epilogue.stride())
+          .set(BrainProduct.OUT_PANEL, SUM_BYTES)
           .set(BrainProduct.STEPS, steps);
-      ByteTiles.multiply(buffers.product(), rowBlocks, end - panel, steps);
+      ByteProduct.multiply(buffers.product(), count, end - panel, steps);
     }
     for (int p = panel; p < end; p++) {
       long at = sums + (p - panel) * sumBytes;

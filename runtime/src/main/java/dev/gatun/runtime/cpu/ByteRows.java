@@ -20,14 +20,15 @@ import dev.gatun.runtime.cpu.asm.Zmm;
 
 /**
  * Machine code that makes bytes of rows of f32: {@code q = round(x·(127/m))} to nearest even, m
- * being the largest magnitude of the row, and {@code m/127}, the scale by which q stands for x.
+ * being the largest magnitude of the row, and {@code m/127}, the scale by which q stands for x. An
+ * offset is added to each q.
  *
  * <p>An m below {@link #LEAST} counts as that, so that nothing divides by zero. A row that is not
  * finite has the scale NaN, which makes all that comes of it NaN.
  */
 final class ByteRows {
   /** The largest magnitude of a byte here; -128 has no opposite. */
-  static final float MOST = 127;
+  static final int MOST = 127;
 
   /** The least m: neither its scale is subnormal nor the inverse of that infinite. */
   static final float LEAST = 0x1p-100f;
@@ -39,6 +40,7 @@ final class ByteRows {
   private static final int VECTORS = 4;
 
   // Registers that stay.
+  private static final Zmm OFFSET = zmm(26);
   private static final Zmm MAGNITUDE = zmm(27);
   private static final Zmm LIMIT = zmm(28);
   private static final Zmm FLOOR = zmm(29);
@@ -59,11 +61,12 @@ final class ByteRows {
   }
 
   /**
-   * Quantises rows; the last block of a row is filled up with zeros.
+   * Quantises rows; the last block of a row is filled up as if with zeros.
    *
    * @param scales where the scale of each row goes
    * @param count how many rows, at least 1
    * @param length numbers of a row
+   * @param offset what is added to each byte, wrapping around
    */
   static void quantise(
       Arguments a,
@@ -73,12 +76,13 @@ final class ByteRows {
       long toStride,
       long scales,
       int count,
-      int length) {
+      int length,
+      int offset) {
     int whole = Math.max(0, length - 1) / ByteWeight.DEPTH;
     int rest = length - whole * ByteWeight.DEPTH;
     long mask = rest == ByteWeight.DEPTH ? -1 : (1L << rest) - 1;
     int most = Math.max(1, OF_A_CALL / Math.max(1, length));
-    a.set(1, fromStride).set(3, toStride).set(5, whole).set(7, mask);
+    a.set(1, fromStride).set(3, toStride).set(5, whole).set(7, mask).set(8, offset);
     for (int row = 0; row < count; row += most) {
       a.set(0, from + row * fromStride).set(2, to + row * toStride);
       a.set(4, Math.min(most, count - row)).set(6, scales + row * (long) Float.BYTES);
@@ -96,6 +100,7 @@ final class ByteRows {
     for (int i = 0; i < registers.length; i++) {
       a.mov(registers[i], Address.of(RDI, i * Long.BYTES));
     }
+    a.vbroadcastss(OFFSET, Address.of(RDI, registers.length * Long.BYTES));
     for (var k : REST) {
       a.kmovw(k, RAX);
       a.shr(RAX, LANES);
@@ -203,7 +208,8 @@ final class ByteRows {
 
   private static void store(Assembler a, int i) {
     a.vcvtps2dq(zmm(i), zmm(i));
-    a.vpmovsdb(Address.at(R10, RAX, 1, i * LANES), zmm(i));
+    a.vpaddd(zmm(i), zmm(i), OFFSET);
+    a.vpmovdb(Address.at(R10, RAX, 1, i * LANES), zmm(i));
   }
 
   private static Address floats(int vector) {

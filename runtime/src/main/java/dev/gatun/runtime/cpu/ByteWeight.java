@@ -1,18 +1,21 @@
 package dev.gatun.runtime.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
- * The matrix of a linear layer in signed bytes with a scale for each output feature, as matrix
- * tiles multiply by it: panels of {@link #WIDTH} output features, blocks of {@link #DEPTH} input
- * features, in each two tiles of 16 features. A row of a tile holds four consecutive inputs for
- * each of its features, {@code [panels][blocks][2][16][16][4]}; what is beyond the matrix is zero.
+ * The matrix of a linear layer in signed bytes with a scale for each output feature, as {@link
+ * ByteProduct} multiplies by it: panels of {@link #WIDTH} output features, blocks of {@link #DEPTH}
+ * input features, in each two tiles of 16 features. A row of a tile holds four consecutive inputs
+ * for each of its features, {@code [panels][blocks][2][16][16][4]}; what is beyond the matrix is
+ * zero.
  */
 final class ByteWeight implements Weight {
   /** Output features of a panel. */
@@ -24,8 +27,8 @@ final class ByteWeight implements Weight {
   /** Bytes of the two tiles of a block. */
   static final int BLOCK_BYTES = WIDTH * DEPTH;
 
-  /** Most inputs whose sum is an int in any case; the least byte comes of what is not finite. */
-  private static final int MOST_INPUTS = Integer.MAX_VALUE / (128 * 128);
+  /** Most inputs whose sum is an int in any case. */
+  private static final int MOST_INPUTS = Integer.MAX_VALUE / (ByteRows.MOST * ByteRows.MOST);
 
   private static final int TILE = 16;
 
@@ -33,6 +36,7 @@ final class ByteWeight implements Weight {
   private final int in;
   private final Tensor panels;
   private final Tensor scales;
+  private final Tensor starts;
 
   /** Made when a gradient is first asked for. */
   private PackedWeight transposed;
@@ -49,6 +53,7 @@ final class ByteWeight implements Weight {
     int blocks = blocks(in);
     int count = panelCount(out);
     scales = Tensor.allocate(DType.F32, Shape.of(count, WIDTH));
+    starts = Tensor.allocate(DType.I32, Shape.of(count, WIDTH));
     // The rows of a panel: as floats, and as bytes whose blocks are filled up with zeros.
     try (var floats = Tensor.allocate(DType.F32, Shape.of(WIDTH, in));
         var bytes = Tensor.allocate(DType.I8, Shape.of(WIDTH, blocks * DEPTH));
@@ -61,11 +66,38 @@ final class ByteWeight implements Weight {
         long scale = scales.address() + n * (long) Float.BYTES;
         long from = floats.address();
         long bytesOfRow = in * (long) Float.BYTES;
-        ByteRows.quantise(arguments, from, bytesOfRow, bytes.address(), stride, scale, height, in);
+        ByteRows.quantise(
+            arguments, from, bytesOfRow, bytes.address(), stride, scale, height, in, 0);
         bytes.segment().asSlice(height * stride).fill((byte) 0);
         long to = panels.address() + n / WIDTH * stride * WIDTH;
         BrainRows.transpose(arguments, bytes.address(), stride, to, blocks);
       }
+    }
+    if (ByteProduct.offset() != 0) {
+      begin(count, blocks);
+    }
+  }
+
+  /** What the sums begin with: the product of a row of offsets, its sign turned. */
+  private void begin(int count, int blocks) {
+    try (var row = Tensor.allocate(DType.I8, Shape.of(blocks * DEPTH));
+        var scratch = new BrainScratch()) {
+      row.segment().fill((byte) ByteProduct.offset());
+      scratch
+          .product()
+          .set(BrainProduct.A, row.address())
+          .set(BrainProduct.B, panels.address())
+          .set(BrainProduct.B_PANEL, (long) blocks * BLOCK_BYTES)
+          .set(BrainProduct.START, scratch.zeros())
+          .set(BrainProduct.START_PANEL, 0)
+          .set(BrainProduct.C, starts.address())
+          .set(BrainProduct.C_PANEL, WIDTH * Integer.BYTES)
+          .set(BrainProduct.OUT, starts.address())
+          .set(BrainProduct.STEPS, blocks);
+      ByteProduct.multiply(scratch.product(), 1, count, blocks);
+    }
+    for (int n = 0; n < out; n++) {
+      starts.segment().setAtIndex(JAVA_INT, n, -starts.segment().getAtIndex(JAVA_INT, n));
     }
   }
 
@@ -104,6 +136,11 @@ final class ByteWeight implements Weight {
     return scales.address();
   }
 
+  /** Where that begins which sums begin with, ints of whole panels. */
+  long starts() {
+    return starts.address();
+  }
+
   /**
    * The weight of the gradient in f32, {@code [in, out]}: that of the numbers that the bytes stand
    * for. It is kept from now on.
@@ -130,7 +167,7 @@ final class ByteWeight implements Weight {
     long block = (long) (n / WIDTH) * blocks(in) + k / DEPTH;
     long four = (n % WIDTH / TILE * TILE + k % DEPTH / 4) * TILE + n % TILE;
     MemorySegment bytes = panels.segment();
-    byte value = bytes.get(ValueLayout.JAVA_BYTE, block * BLOCK_BYTES + four * 4 + k % 4);
+    byte value = bytes.get(JAVA_BYTE, block * BLOCK_BYTES + four * 4 + k % 4);
     return value * scales.getFloat(n);
   }
 
@@ -138,6 +175,7 @@ final class ByteWeight implements Weight {
   public void close() {
     panels.close();
     scales.close();
+    starts.close();
     if (transposed != null) {
       transposed.close();
     }

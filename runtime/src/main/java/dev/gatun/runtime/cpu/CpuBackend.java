@@ -98,7 +98,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return (bytes == null ? "" : "int8 linear layers on AMX tiles, ")
+    return (bytes == null ? "" : ByteProduct.description() + ", ")
         + (brain == null ? "" : BrainProduct.description() + ", ")
         + (FloatTiles.USED ? "Vector API and assembled products, " : "Vector API, ")
         + Lanes.BYTES * 8

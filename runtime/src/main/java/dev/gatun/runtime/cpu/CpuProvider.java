@@ -59,7 +59,7 @@ public final class CpuProvider implements BackendProvider {
     return switch (precision) {
       case F32 -> "";
       case BF16 -> BrainProduct.unavailable();
-      case I8 -> ByteTiles.unavailable();
+      case I8 -> ByteProduct.unavailable();
     };
   }
 

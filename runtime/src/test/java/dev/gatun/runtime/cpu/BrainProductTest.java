@@ -76,7 +76,7 @@ class BrainProductTest {
     try (var product = new Product(rows, steps, 1, 2)) {
       BrainTiles.multiply(product.arguments(0), rows, 1, 2 * steps);
       var tiles = product.result(rows);
-      BrainVectors.multiply(product.arguments(0), rows);
+      BrainVectors.multiply(product.arguments(0), rows, 1, 2 * steps);
       assertArrayEquals(tiles, product.result(rows), 1e-5f);
     }
   }

@@ -18,7 +18,7 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMT2D;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMT2W;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPERMW;
-import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMOVSDB;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMOVDB;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMOVZXWD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPUNPCKHWD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPUNPCKLWD;
@@ -193,9 +193,9 @@ abstract sealed class MoveInstructions extends IntegerInstructions permits Arith
     }
   }
 
-  /** Stores 16 ints as bytes, the nearest that there are. */
-  public void vpmovsdb(Address destination, Zmm source) {
-    vectors.store(VPMOVSDB, destination, source);
+  /** Stores the lowest byte of each of 16 ints. */
+  public void vpmovdb(Address destination, Zmm source) {
+    vectors.store(VPMOVDB, destination, source);
   }
 
   // permutations

@@ -27,7 +27,7 @@ enum VectorOpcode {
   VBROADCASTSS(1, 2, 0x18, 0, ELEMENT, true),
   VPBROADCASTD_GP(1, 2, 0x7C, 0, ELEMENT, false),
   VPMOVZXWD(1, 2, 0x33, 0, HALF, true),
-  VPMOVSDB(2, 2, 0x21, 0, QUARTER, false),
+  VPMOVDB(2, 2, 0x31, 0, QUARTER, false),
 
   // permutations
   VPERMW(1, 2, 0x8D, 1, WHOLE, false),

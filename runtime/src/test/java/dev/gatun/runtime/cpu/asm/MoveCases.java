@@ -169,12 +169,12 @@ final class MoveCases {
     cases.add("vpbroadcastd zmm5{k1}{z}, edi", a -> a.vpbroadcastd(zmm(5).zeroing(K1), RDI));
     for (int displacement : new int[] {0, 16, 2032, 2048, 24}) {
       var address = Address.of(R8, displacement);
-      cases.add("vpmovsdb %s, zmm4", address, a -> a.vpmovsdb(address, zmm(4)));
+      cases.add("vpmovdb %s, zmm4", address, a -> a.vpmovdb(address, zmm(4)));
     }
     var narrow = Address.at(R10, RAX, 1, 48);
-    cases.add("vpmovsdb %s, zmm31", narrow, a -> a.vpmovsdb(narrow, zmm(31)));
+    cases.add("vpmovdb %s, zmm31", narrow, a -> a.vpmovdb(narrow, zmm(31)));
     cases.add(
-        "vpmovsdb [rbx+16]{k4}, zmm7", a -> a.vpmovsdb(Address.of(RBX, 16).merging(K4), zmm(7)));
+        "vpmovdb [rbx+16]{k4}, zmm7", a -> a.vpmovdb(Address.of(RBX, 16).merging(K4), zmm(7)));
     cases.add("vpmovzxwd zmm1, ymm2", a -> a.vpmovzxwd(zmm(1), ymm(2)));
     cases.add("vpmovzxwd zmm17, ymm24", a -> a.vpmovzxwd(zmm(17), ymm(24)));
   }
