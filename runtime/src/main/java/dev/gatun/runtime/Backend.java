@@ -316,8 +316,8 @@ public interface Backend extends AutoCloseable {
    * <p>With {@linkplain AttentionSpec#windows windows}, Lq = Lk is the area of a grid, and a query
    * sees the keys of its own window only; a relative position bias is added there.
    *
-   * <p>Each of the tensors is F32 or {@link #factorType}; in windows, and with a negative scale,
-   * all are F32.
+   * <p>Each of the tensors is F32 or {@link #factorType}; all are F32 where the scale is not
+   * positive.
    *
    * @param q {@code [N, Lq, C]}
    * @param k {@code [N, Lk, C]}

@@ -208,8 +208,7 @@ public final class OperatorChecks {
    */
   public static void attention(
       Device device, DType factors, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    boolean plain = spec != null && spec.windows() == null && spec.scale() >= 0;
-    var type = plain ? factors : DType.F32;
+    var type = spec != null && spec.scale() > 0 ? factors : DType.F32;
     attention("attention", device, type, q, k, v, spec);
     factor("attention", "out", out, device, type);
     Checks.same("attention", "out", out, q.shape());

@@ -81,6 +81,53 @@ class BrainAttentionTest {
     }
   }
 
+  /** In windows, with a relative bias or without one. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 4, 4, 2, 1, 8",
+    "2, 4, 8, 4, 2, 33",
+    "1, 5, 3, 1, 2, 16",
+    "1, 9, 6, 3, 3, 12",
+    "1, 11, 11, 11, 2, 72",
+    "2, 16, 16, 16, 1, 40",
+    "1, 16, 8, 8, 2, 64",
+    "1, 24, 24, 24, 1, 72"
+  })
+  void windows(int samples, int height, int width, int side, int heads, int size) {
+    int tokens = height * width;
+    int channels = heads * size;
+    for (boolean biased : new boolean[] {false, true}) {
+      try (var oracle = TestBackends.reference();
+          var backend = BrainTest.open(2);
+          var tensors = new TestTensors()) {
+        var what = "%dx%d by %d of %d, bias %b".formatted(height, width, side, size, biased);
+        var q = tensors.random(samples, tokens, channels);
+        var k = tensors.random(samples, tokens, channels);
+        var v = tensors.random(samples, tokens, channels);
+        var bias = biased ? tensors.random(heads, (2 * side - 1) * (2 * side - 1)) : null;
+        var grid = new AttentionSpec.Windows(height, width, side);
+        var spec = AttentionSpec.of(heads, size).inWindows(grid, bias);
+        var expected = tensors.out(samples, tokens, channels);
+        oracle.attention(
+            BrainTest.rounded(tensors, oracle, q),
+            BrainTest.rounded(tensors, oracle, k),
+            BrainTest.rounded(tensors, oracle, v),
+            spec,
+            expected);
+        var found = tensors.outView(samples, tokens, channels);
+        var viewed = biased ? spec.inWindows(grid, tensors.view(bias)) : spec;
+        backend.attention(tensors.view(q), tensors.view(k), tensors.view(v), viewed, found);
+        assertClose(what, expected, found, TOLERANCE);
+        tensors.assertGuards(what);
+        var rounded = tensors.allocate(DType.BF16, samples, tokens, channels);
+        backend.attention(q, k, v, spec, rounded);
+        var wide = tensors.allocate(DType.F32, samples, tokens, channels);
+        oracle.copy(rounded, wide);
+        assertSameBits(what + ", rounded", BrainTest.rounded(tensors, oracle, found), wide);
+      }
+    }
+  }
+
   @Test
   void nothing() {
     compare(2, 0, 5, 2, 16, false, 1);

@@ -66,7 +66,7 @@ final class DiffiTBlock {
    */
   void forward(Tensor x, Tensor c, Workspace workspace) {
     int mark = workspace.mark();
-    var u = workspace.take(x.dim(0), x.dim(1), x.dim(2)); // (N, T, D)
+    var u = workspace.takeFactor(x.dim(0), x.dim(1), x.dim(2)); // (N, T, D)
     norm1.forward(x, u);
     attention.forward(u, c, x, workspace);
     norm2.forward(x, u);

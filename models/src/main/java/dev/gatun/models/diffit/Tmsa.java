@@ -43,7 +43,12 @@ final class Tmsa {
     proj = new Linear(weights, prefix + ".proj", width, width);
   }
 
-  /** {@code x += TMSA(u, c)}, with u and x {@code [N, T, D]}; u is overwritten. */
+  /**
+   * {@code x += TMSA(u, c)}.
+   *
+   * @param u {@code [N, T, D]}, {@linkplain Workspace#takeFactor a factor}; overwritten
+   * @param x {@code [N, T, D]}
+   */
   void forward(Tensor u, Tensor c, Tensor x, Workspace workspace) {
     int mark = workspace.mark();
     var time = workspace.take(u.dim(0), 3 * width); // (N, 3D)

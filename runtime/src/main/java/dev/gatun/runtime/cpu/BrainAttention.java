@@ -4,8 +4,11 @@ import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.Tensor;
 
 /**
- * Attention in bf16: {@code out = softmax(q·kᵀ·scale)·v} for each head, with q, k, v and the
+ * Attention in bf16: {@code out = softmax(q·kᵀ·scale + bias)·v} for each head, with q, k, v and the
  * weights of the softmax rounded to bf16, sums and the softmax itself in f32.
+ *
+ * <p>Tokens attend to each other in groups: the windows of a sample, or all of it. A relative bias
+ * is what the sums of the scores begin with.
  *
  * <p>For a head, k and v are laid out as the right operands of the two products. Then some rows of
  * queries at a time have all of their scores made, turned into weights in place, and multiplied by
@@ -28,6 +31,7 @@ final class BrainAttention implements ThreadTeam.Work {
   /** Fewest units of work for each worker. */
   private static final int UNITS = 4;
 
+  private final BrainRelativeBias bias = new BrainRelativeBias();
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
 
@@ -36,7 +40,9 @@ final class BrainAttention implements ThreadTeam.Work {
   private Tensor k;
   private Tensor v;
   private Tensor out;
-  private int samples;
+  private AttentionSpec.Windows windows;
+  private boolean biased;
+  private int groups;
   private int heads;
   private int size;
   private int queries;
@@ -56,7 +62,7 @@ final class BrainAttention implements ThreadTeam.Work {
 
   /** Whether this is an attention of the kind that is computed here. */
   static boolean takes(Tensor q, Tensor k, AttentionSpec spec) {
-    return spec.windows() == null && k.dim(1) > 0 && q.dim(2) > 0 && spec.scale() >= 0;
+    return k.dim(1) > 0 && q.dim(2) > 0 && spec.scale() > 0;
   }
 
   void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
@@ -67,13 +73,19 @@ final class BrainAttention implements ThreadTeam.Work {
     this.k = k;
     this.v = v;
     this.out = out;
-    samples = q.dim(0);
+    windows = spec.windows();
+    int perSample = windows == null ? 1 : windows.count();
+    groups = Math.multiplyExact(q.dim(0), perSample);
     heads = spec.heads();
     size = q.dim(2) / heads;
-    queries = q.dim(1);
-    keys = k.dim(1);
+    queries = q.dim(1) / perSample;
+    keys = k.dim(1) / perSample;
     factor = spec.scale() * Exponential.LOG2_E;
     causal = spec.causal();
+    biased = spec.relativeBias() != null;
+    if (biased) {
+      bias.set(spec, 1 / spec.scale()); // the softmax multiplies by the scale
+    }
     channelBlocks = Math.ceilDiv(size, BrainWeight.DEPTH);
     keyBlocks = Math.ceilDiv(keys, KEYS);
     int fitting = Math.max(1, SCORES / (keyBlocks * KEYS * ROWS));
@@ -85,7 +97,7 @@ final class BrainAttention implements ThreadTeam.Work {
   public void run(int worker, int workers) {
     int step = together * ROWS;
     int perHead = Math.ceilDiv(queries, step);
-    int pairs = Math.multiplyExact(samples, heads);
+    int pairs = Math.multiplyExact(groups, heads);
     // A head's keys are laid out by whoever works on it: all of it, where there are enough heads.
     int parts = workers == 1 ? 1 : Math.ceilDiv(UNITS * workers, pairs);
     int perUnit = Math.ceilDiv(perHead, Math.min(parts, perHead));
@@ -136,8 +148,8 @@ final class BrainAttention implements ThreadTeam.Work {
     return (long) channelBlocks * LINE * 2;
   }
 
-  private void packKeys(BrainScratch buffers, int sample, int head) {
-    long rows = roundKeys(buffers, k, sample, head);
+  private void packKeys(BrainScratch buffers, int group, int head) {
+    long rows = roundKeys(buffers, k, group, head);
     long to = buffers.keys().atLeast(keyBlocks * keyPanelBytes());
     for (int block = 0; block < keyBlocks; block++) {
       long from = rows + (long) block * KEYS * rowBytes();
@@ -146,8 +158,8 @@ final class BrainAttention implements ThreadTeam.Work {
     }
   }
 
-  private void packValues(BrainScratch buffers, int sample, int head) {
-    long rows = roundKeys(buffers, v, sample, head);
+  private void packValues(BrainScratch buffers, int group, int head) {
+    long rows = roundKeys(buffers, v, group, head);
     long to = buffers.values().atLeast(channelBlocks * valuePanelBytes());
     for (int block = 0; block < channelBlocks; block++) {
       long from = rows + (long) block * LINE;
@@ -157,29 +169,62 @@ final class BrainAttention implements ThreadTeam.Work {
   }
 
   /** The channels of one head of all keys, in whole blocks. */
-  private long roundKeys(BrainScratch buffers, Tensor of, int sample, int head) {
+  private long roundKeys(BrainScratch buffers, Tensor of, int group, int head) {
     long bytes = (long) keyBlocks * KEYS * rowBytes();
     long to = buffers.staging().atLeast(bytes);
-    round(buffers, of, (long) sample * keys, head, keys, to);
+    round(buffers, of, group, keys, head, 0, keys, to);
     long used = keys * rowBytes();
     buffers.staging().segment().asSlice(used, bytes - used).fill((byte) 0);
     return to;
   }
 
-  private void round(BrainScratch buffers, Tensor of, long row, int head, int count, long to) {
+  /**
+   * @param tokens of a group
+   * @param token the first one
+   */
+  private void round(
+      BrainScratch buffers,
+      Tensor of,
+      int group,
+      int tokens,
+      int head,
+      int token,
+      int count,
+      long to) {
     int column = head * size;
-    BrainRows.toBlocks(buffers.arguments(), of, row, column, to, rowBytes(), count, size);
+    for (int i = 0, run; i < count; i += run) {
+      run = consecutive(token + i, count - i);
+      long row = row(group, token + i, tokens);
+      long at = to + i * rowBytes();
+      BrainRows.toBlocks(buffers.arguments(), of, row, column, at, rowBytes(), run, size);
+    }
+  }
+
+  /** The row of a token of a group. */
+  private long row(int group, int token, int tokens) {
+    if (windows == null) {
+      return (long) group * tokens + token;
+    }
+    long sample = group / windows.count();
+    return sample * windows.height() * windows.width()
+        + windows.position(group % windows.count(), token);
+  }
+
+  /** How many tokens from one on lie in consecutive rows. */
+  private int consecutive(int token, int most) {
+    return windows == null ? most : Math.min(most, windows.side() - token % windows.side());
   }
 
   /** Some queries of one head. */
-  private void attend(BrainScratch buffers, int sample, int head, int query, int count) {
+  private void attend(BrainScratch buffers, int group, int head, int query, int count) {
     int rows = wholeBlocks(count);
     long rounded = buffers.queries().atLeast(rows * rowBytes());
-    round(buffers, q, (long) sample * queries + query, head, count, rounded);
+    round(buffers, q, group, queries, head, query, count, rounded);
     long scores = buffers.scores().atLeast(rows * scoreBytes());
     long inverses = buffers.inverses().atLeast(rows * (long) Float.BYTES);
     // A causal mask hides whole blocks of keys from all of these queries.
     int visible = causal ? Math.min(keys, query + count) : keys;
+    begin(buffers, head, query, count);
     score(buffers, rounded, scores, count, Math.ceilDiv(visible, KEYS));
     BrainSoftmax.softmax(
         buffers.arguments(),
@@ -193,16 +238,41 @@ final class BrainAttention implements ThreadTeam.Work {
         factor,
         inverses);
     addValues(buffers, scores, count, Math.ceilDiv(visible, KEYS));
-    BrainSoftmax.scale(
-        buffers.arguments(),
-        buffers.sums().atLeast(0),
-        resultBytes(),
-        out,
-        (long) sample * queries + query,
-        head * size,
-        count,
-        size,
-        inverses);
+    store(buffers, group, head, query, count, inverses);
+  }
+
+  private void store(
+      BrainScratch buffers, int group, int head, int query, int count, long inverses) {
+    for (int i = 0, run; i < count; i += run) {
+      run = consecutive(query + i, count - i);
+      BrainSoftmax.scale(
+          buffers.arguments(),
+          buffers.sums().atLeast(0) + i * resultBytes(),
+          resultBytes(),
+          out,
+          row(group, query + i, queries),
+          head * size,
+          run,
+          size,
+          inverses + i * (long) Float.BYTES);
+    }
+  }
+
+  /** What the scores begin with. */
+  private void begin(BrainScratch buffers, int head, int query, int count) {
+    if (!biased) {
+      beginWithZeros(buffers);
+      return;
+    }
+    long stride = (long) keyBlocks * KEYS * Float.BYTES;
+    long start = buffers.bias().atLeast(wholeBlocks(count) * stride);
+    float[] row = buffers.floats(keys);
+    bias.write(head, query, count, row, buffers.bias().segment(), stride);
+    buffers
+        .product()
+        .set(BrainProduct.START, start)
+        .set(BrainProduct.START_STRIDE, stride)
+        .set(BrainProduct.START_PANEL, 2 * LINE);
   }
 
   /** {@code S = Q·Kᵀ}. */
@@ -217,8 +287,11 @@ final class BrainAttention implements ThreadTeam.Work {
         .set(BrainProduct.C_STRIDE, scoreBytes())
         .set(BrainProduct.C_PANEL, 2 * LINE)
         .set(BrainProduct.STEPS, channelBlocks);
-    beginWithZeros(buffers);
-    BrainProduct.multiplyNear(buffers.product(), count, panels, channelBlocks);
+    if (biased) {
+      BrainProduct.multiply(buffers.product(), count, panels, channelBlocks);
+    } else {
+      BrainProduct.multiplyNear(buffers.product(), count, panels, channelBlocks);
+    }
   }
 
   /** {@code O = P·V}. */

@@ -21,6 +21,7 @@ final class BrainScratch implements AutoCloseable {
   private final NativeBuffer values = new NativeBuffer();
   private final NativeBuffer scores = new NativeBuffer();
   private final NativeBuffer inverses = new NativeBuffer();
+  private final NativeBuffer bias = new NativeBuffer();
   private float[] floats = new float[0];
 
   /** For any function. */
@@ -75,6 +76,11 @@ final class BrainScratch implements AutoCloseable {
     return inverses;
   }
 
+  /** What rows of scores begin with. */
+  NativeBuffer bias() {
+    return bias;
+  }
+
   float[] floats(int count) {
     if (floats.length < count) {
       floats = new float[count];
@@ -89,7 +95,7 @@ final class BrainScratch implements AutoCloseable {
     for (var each : new Arguments[] {arguments, product, convolution}) {
       each.close();
     }
-    var buffers = new NativeBuffer[] {sums, staging, queries, keys, values, scores, inverses};
+    var buffers = new NativeBuffer[] {sums, staging, queries, keys, values, scores, inverses, bias};
     for (var buffer : buffers) {
       buffer.close();
     }
