@@ -15,13 +15,13 @@ final class BrainKernel implements ConvKernel {
   private final int height;
   private final int width;
   private final BrainWeight weight;
-  private final BrainPacker packer;
+  private final PanelPacker packer;
 
   /** Made when a gradient is first asked for. */
   private BrainWeight transposed;
 
   /** From {@code [out, in, height, width]}. */
-  BrainKernel(Tensor kernel, BrainPacker packer) {
+  BrainKernel(Tensor kernel, PanelPacker packer) {
     this.packer = packer;
     in = kernel.dim(1);
     height = kernel.dim(2);

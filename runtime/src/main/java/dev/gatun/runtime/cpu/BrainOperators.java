@@ -10,7 +10,7 @@ final class BrainOperators implements AutoCloseable {
   private final BrainScratch[] scratch;
   private final BrainNorm[] norms;
   private final BrainLayerNorm layerNorm;
-  private final BrainPacker packer;
+  private final PanelPacker packer;
   private final BrainGemm gemm;
   private final BrainAttention attention;
   private final BrainConvolution convolution;
@@ -27,7 +27,7 @@ final class BrainOperators implements AutoCloseable {
       norms[i] = new BrainNorm();
     }
     layerNorm = new BrainLayerNorm(team);
-    packer = new BrainPacker(team, scratch);
+    packer = new PanelPacker(team, scratch);
     gemm = new BrainGemm(team, scratch);
     attention = new BrainAttention(team, scratch);
     convolution = new BrainConvolution(team, scratch);

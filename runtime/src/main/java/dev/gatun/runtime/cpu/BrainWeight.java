@@ -27,17 +27,42 @@ final class BrainWeight implements Weight {
   private final int out;
   private final int in;
   private final Tensor panels;
-  private final BrainPacker packer;
+  private final PanelPacker packer;
 
   /** Made when a gradient is first asked for. */
   private BrainWeight transposed;
 
   /** Re-lays {@code matrix [out, in]}, rounded to nearest even. */
-  BrainWeight(Tensor matrix, BrainPacker packer) {
+  BrainWeight(Tensor matrix, PanelPacker packer) {
     out = matrix.dim(0);
     in = matrix.dim(1);
     this.packer = packer;
-    panels = packer.pack(matrix);
+    int blocks = blocks(in);
+    panels = Tensor.allocate(DType.BF16, Shape.of(panelCount(out), blocks, WIDTH * DEPTH));
+    try {
+      pack(matrix, blocks);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private void pack(Tensor matrix, int blocks) {
+    var type = matrix.dtype() == DType.BF16 ? DType.BF16 : DType.F32;
+    long stride = (long) blocks * DEPTH * Short.BYTES;
+    packer.pack(
+        matrix,
+        type,
+        (buffers, rows, first, count) -> {
+          // Rows whose blocks, and then the panel, are filled up with zeros.
+          var a = buffers.arguments();
+          long filled = buffers.staging().atLeast(WIDTH * stride);
+          long rowBytes = (long) in * type.bytes();
+          BrainRows.toBlocks(type, a, rows, rowBytes, filled, stride, count, in);
+          buffers.staging().segment().asSlice(count * stride).fill((byte) 0);
+          long to = panels.address() + first / WIDTH * blocks * (long) BLOCK_BYTES;
+          BrainRows.transpose(a, filled, stride, to, blocks);
+        });
   }
 
   static int panelCount(int out) {

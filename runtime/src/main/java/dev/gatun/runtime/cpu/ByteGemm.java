@@ -34,6 +34,7 @@ final class ByteGemm implements AutoCloseable {
 
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
+  private final PanelPacker packer;
   private final NativeBuffer quantised = new NativeBuffer();
   private final NativeBuffer scales = new NativeBuffer();
   private final BrainBias bias = new BrainBias();
@@ -61,6 +62,11 @@ final class ByteGemm implements AutoCloseable {
     for (int i = 0; i < scratch.length; i++) {
       scratch[i] = new BrainScratch();
     }
+    packer = new PanelPacker(team, scratch);
+  }
+
+  ByteWeight pack(Tensor matrix) {
+    return new ByteWeight(matrix, packer);
   }
 
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {

@@ -7,7 +7,6 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
-import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -47,35 +46,41 @@ final class ByteWeight implements Weight {
   }
 
   /** Quantises and re-lays {@code matrix [out, in]}. */
-  ByteWeight(Tensor matrix) {
+  ByteWeight(Tensor matrix, PanelPacker packer) {
     out = matrix.dim(0);
     in = matrix.dim(1);
     int blocks = blocks(in);
     int count = panelCount(out);
     scales = Tensor.allocate(DType.F32, Shape.of(count, WIDTH));
     starts = Tensor.allocate(DType.I32, Shape.of(count, WIDTH));
-    // The rows of a panel: as floats, and as bytes whose blocks are filled up with zeros.
-    try (var floats = Tensor.allocate(DType.F32, Shape.of(WIDTH, in));
-        var bytes = Tensor.allocate(DType.I8, Shape.of(WIDTH, blocks * DEPTH));
-        var arguments = new Arguments()) {
-      panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
-      long stride = (long) blocks * DEPTH;
-      for (int n = 0; n < out && in > 0; n += WIDTH) {
-        int height = Math.min(WIDTH, out - n);
-        HostMovement.copy(matrix.slice(n, n + height), floats.slice(0, height));
-        long scale = scales.address() + n * (long) Float.BYTES;
-        long from = floats.address();
-        long bytesOfRow = in * (long) Float.BYTES;
-        ByteRows.quantise(
-            arguments, from, bytesOfRow, bytes.address(), stride, scale, height, in, 0);
-        bytes.segment().asSlice(height * stride).fill((byte) 0);
-        long to = panels.address() + n / WIDTH * stride * WIDTH;
-        BrainRows.transpose(arguments, bytes.address(), stride, to, blocks);
+    panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
+    try {
+      pack(matrix, packer, blocks);
+      if (ByteProduct.offset() != 0) {
+        begin(count, blocks);
       }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
     }
-    if (ByteProduct.offset() != 0) {
-      begin(count, blocks);
-    }
+  }
+
+  private void pack(Tensor matrix, PanelPacker packer, int blocks) {
+    long stride = (long) blocks * DEPTH;
+    packer.pack(
+        matrix,
+        DType.F32,
+        (buffers, rows, first, count) -> {
+          // Rows of bytes whose blocks, and then the panel, are filled up with zeros.
+          var a = buffers.arguments();
+          long bytes = buffers.staging().atLeast(WIDTH * stride);
+          long scale = scales.address() + first * (long) Float.BYTES;
+          long rowBytes = in * (long) Float.BYTES;
+          ByteRows.quantise(a, rows, rowBytes, bytes, stride, scale, count, in, 0);
+          buffers.staging().segment().asSlice(count * stride).fill((byte) 0);
+          long to = panels.address() + first / WIDTH * stride * WIDTH;
+          BrainRows.transpose(a, bytes, stride, to, blocks);
+        });
   }
 
   /** What the sums begin with: the product of a row of offsets, its sign turned. */

@@ -120,7 +120,7 @@ final class CpuBackend implements Backend {
   public Weight pack(Tensor matrix) {
     OperatorChecks.pack(matrix);
     if (bytes != null && ByteWeight.takes(matrix)) {
-      return new ByteWeight(matrix);
+      return bytes.pack(matrix);
     }
     return brain == null ? new PackedWeight(matrix) : brain.pack(matrix);
   }
