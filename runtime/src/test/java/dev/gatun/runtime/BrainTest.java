@@ -36,6 +36,11 @@ class BrainTest {
     return Backend.open(Device.CPU, "cpu", Precision.BF16, threads);
   }
 
+  /** Whether matrix tiles multiply; else vectors. */
+  static boolean onTiles(Backend backend) {
+    return backend.description().contains("bf16 on AMX tiles");
+  }
+
   /** The same numbers rounded to bf16. */
   static Tensor rounded(TestTensors tensors, Backend oracle, Tensor x) {
     var brain = tensors.allocate(DType.BF16, x.shape().dims());

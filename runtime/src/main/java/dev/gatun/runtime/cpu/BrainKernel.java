@@ -1,6 +1,5 @@
 package dev.gatun.runtime.cpu;
 
-import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -10,7 +9,7 @@ import dev.gatun.runtime.reference.HostMovement;
  * The kernel of a convolution in bf16, as the weight of a linear layer on windows, {@code [out,
  * height·width·in]} with the channel fastest.
  */
-final class BrainKernel implements ConvKernel {
+final class BrainKernel implements PanelKernel {
   private final int in;
   private final int height;
   private final int width;
@@ -42,6 +41,12 @@ final class BrainKernel implements ConvKernel {
           operator + ": kernel " + Shape.of(out(), in, height, width) + " is closed");
     }
     return weight;
+  }
+
+  /** For whole pairs of channels alone. */
+  @Override
+  public void copyTap(int panel, int tap, int channel, int channels, float[] to, int at) {
+    weight("conv2d").widen(panel * MicroKernel.WIDTH, tap * in + channel, channels, to, at);
   }
 
   /**

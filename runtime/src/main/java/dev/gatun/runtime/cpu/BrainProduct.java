@@ -119,6 +119,11 @@ final class BrainProduct {
     return "";
   }
 
+  /** Whether there are tiles; else vectors, which are about twice as fast as those of f32. */
+  static boolean onTiles() {
+    return Unit.TILES;
+  }
+
   /** What multiplies here. */
   static String description() {
     return Unit.TILES ? "bf16 on AMX tiles" : "bf16 on AVX-512 vectors";

@@ -5,6 +5,9 @@ import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The matrix of a linear layer in bf16, as matrix tiles multiply by it: panels of {@link #WIDTH}
@@ -23,6 +26,9 @@ final class BrainWeight implements Weight {
   static final int BLOCK_BYTES = WIDTH * DEPTH * Short.BYTES;
 
   private static final int TILE = 16;
+
+  private static final VectorSpecies<Integer> PAIRS = Lanes.F32.withLanes(int.class);
+  private static final int UPPER_HALF = 0xFFFF0000;
 
   private final int out;
   private final int in;
@@ -122,6 +128,28 @@ final class BrainWeight implements Weight {
   /** Copies an element of the matrix to an index of bf16 numbers. */
   void copyElement(int n, int k, MemorySegment to, long index) {
     MemorySegment.copy(panels.segment(), element(n, k), to, index * Short.BYTES, Short.BYTES);
+  }
+
+  /**
+   * Copies some inputs of {@link MicroKernel#WIDTH} outputs as floats, {@code [inputs][WIDTH]}.
+   *
+   * @param n the first output, a multiple of the width
+   * @param k the first input, an even one
+   * @param inputs how many, an even number
+   * @param to where they go, from index {@code at} on
+   */
+  void widen(int n, int k, int inputs, float[] to, int at) {
+    var segment = panels.segment();
+    for (int end = k + inputs; k < end; k += 2, at += 2 * MicroKernel.WIDTH) {
+      for (int j = 0; j < MicroKernel.WIDTH; j += Lanes.COUNT) {
+        // A bf16 number is the upper half of the float.
+        var pairs = IntVector.fromMemorySegment(PAIRS, segment, element(n + j, k), Lanes.LE);
+        var even = pairs.lanewise(VectorOperators.LSHL, Short.SIZE).reinterpretAsFloats();
+        var odd = pairs.and(UPPER_HALF).reinterpretAsFloats();
+        even.intoArray(to, at + j);
+        odd.intoArray(to, at + MicroKernel.WIDTH + j);
+      }
+    }
   }
 
   /** Byte offset of an element of the matrix. */

@@ -27,7 +27,7 @@ final class Convolution {
       gemm.multiply(x, kernel.in(), panels, e, null, residual, out);
       return;
     }
-    if (Winograd.pays(kernel, spec, out.dim(1), out.dim(2))) {
+    if (Winograd.pays(kernel, spec, out.dim(1), out.dim(2), 1)) {
       winograd.conv2d(x, kernel, spec, e, residual, out);
       return;
     }

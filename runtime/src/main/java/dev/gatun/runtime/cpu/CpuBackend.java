@@ -54,7 +54,8 @@ final class CpuBackend implements Backend {
       scratch[i] = new Scratch();
     }
     gemm = new Gemm(team, scratch);
-    convolution = new Convolution(gemm, new Winograd(team, scratch));
+    var winograd = new Winograd(team, scratch);
+    convolution = new Convolution(gemm, winograd);
     attention = new FlashAttention(team, scratch);
     attentionGradient = new AttentionGradient(team);
     groupNormGradient = new GroupNormGradient(team, scratch);
@@ -66,7 +67,7 @@ final class CpuBackend implements Backend {
     this.precision = precision;
     bytes = precision == Precision.I8 ? new ByteGemm(team) : null;
     boolean rest = bytes != null && BrainProduct.unavailable().isEmpty();
-    brain = precision == Precision.BF16 || rest ? new BrainOperators(team) : null;
+    brain = precision == Precision.BF16 || rest ? new BrainOperators(team, winograd) : null;
     groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());
     WarmUp.start();
   }
@@ -99,7 +100,7 @@ final class CpuBackend implements Backend {
   @Override
   public String description() {
     return (bytes == null ? "" : ByteProduct.description() + ", ")
-        + (brain == null ? "" : BrainProduct.description() + ", ")
+        + (brain == null ? "" : brain.description() + ", ")
         + (FloatTiles.USED ? "Vector API and assembled products, " : "Vector API, ")
         + Lanes.BYTES * 8
         + "-bit vectors, tiles of "
@@ -140,13 +141,13 @@ final class CpuBackend implements Backend {
       Tensor residual,
       Tensor out) {
     FeatureMapChecks.conv2d(device(), x, kernel, spec, epilogue, residual, out);
+    WarmUp.await();
     if (brain != null) {
       var packed = Checks.packed("conv2d", kernel, BrainKernel.class, name());
       event.begin();
       brain.conv2d(x, packed, spec, epilogue, residual, out);
     } else {
       var packed = Checks.packed("conv2d", kernel, PackedKernel.class, name());
-      WarmUp.await();
       event.begin();
       convolution.conv2d(x, packed, spec, epilogue, residual, out);
     }

@@ -1,6 +1,5 @@
 package dev.gatun.runtime.cpu;
 
-import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
@@ -11,7 +10,7 @@ import java.lang.foreign.MemorySegment;
  * The kernel of a convolution as the weight of a linear layer on windows, {@code [out,
  * height·width·in]} with the channel fastest, in panels.
  */
-final class PackedKernel implements ConvKernel {
+final class PackedKernel implements PanelKernel {
   private final int in;
   private final int height;
   private final int width;
@@ -41,6 +40,13 @@ final class PackedKernel implements ConvKernel {
           operator + ": kernel " + Shape.of(out(), in, height, width) + " is closed");
     }
     return weight.panels(operator);
+  }
+
+  @Override
+  public void copyTap(int panel, int tap, int channel, int channels, float[] to, int at) {
+    long row = ((long) panel * height * width + tap) * in + channel;
+    long from = row * MicroKernel.WIDTH * Float.BYTES;
+    Gemm.copyRun(panels("conv2d"), from, to, at, channels * MicroKernel.WIDTH);
   }
 
   /**

@@ -5,6 +5,7 @@ import static dev.gatun.runtime.cpu.WinogradTransform.POINTS;
 import static dev.gatun.runtime.cpu.WinogradTransform.TAPS;
 
 import dev.gatun.runtime.Conv2dSpec;
+import dev.gatun.runtime.ConvKernel;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -39,6 +40,9 @@ final class Winograd implements ThreadTeam.Work {
   /** Floats of a plane that go through both passes of a transform while they are in the cache. */
   private static final int CHUNK = 192 / WIDTH * WIDTH;
 
+  /** Floats of a tap that are read at a time: with fewer, the processor fetches none ahead. */
+  private static final int STRIP = 8 * CHUNK;
+
   /** Fewest channels of the operand for which the transforms pay. */
   private static final int CHANNELS = 8;
 
@@ -67,7 +71,7 @@ final class Winograd implements ThreadTeam.Work {
   private int in;
   private int top;
   private int left;
-  private MemorySegment panels;
+  private PanelKernel kernel;
   private int panelCount;
   private int tilesDown;
   private int tilesAcross;
@@ -86,19 +90,21 @@ final class Winograd implements ThreadTeam.Work {
    * four channels take as long either way, eight three quarters. Neither the number of samples nor
    * the vectors of this machine count, so that a sample has the same bits in every batch and on
    * every machine.
+   *
+   * @param speed how many times as fast as in f32 the direct sum is
    */
-  static boolean pays(PackedKernel kernel, Conv2dSpec spec, int outHeight, int outWidth) {
+  static boolean pays(ConvKernel kernel, Conv2dSpec spec, int outHeight, int outWidth, int speed) {
     if (kernel.height() != TAPS || kernel.width() != TAPS || spec.stride() != 1) {
       return false;
     }
     // In units of the nine products of a position: a tile has 36, and a quarter of that for its
     // transforms; the transform of the kernel takes as long as ten tiles.
     long tiles = (long) Math.ceilDiv(outHeight, OUT) * Math.ceilDiv(outWidth, OUT);
-    return kernel.in() >= CHANNELS && (long) outHeight * outWidth >= 5 * tiles + 48;
+    return kernel.in() >= CHANNELS && (long) outHeight * outWidth >= speed * (5 * tiles + 48);
   }
 
   void conv2d(
-      Tensor x, PackedKernel kernel, Conv2dSpec spec, Epilogue e, Tensor residual, Tensor out) {
+      Tensor x, PanelKernel kernel, Conv2dSpec spec, Epilogue e, Tensor residual, Tensor out) {
     this.x = x.segment();
     xStride = x.rowStride();
     height = x.dim(1);
@@ -108,7 +114,7 @@ final class Winograd implements ThreadTeam.Work {
     in = kernel.in();
     top = spec.top();
     left = spec.left();
-    panels = kernel.panels("conv2d");
+    this.kernel = kernel;
     panelCount = PackedWeight.panelCount(kernel.out());
     tilesDown = Math.ceilDiv(outHeight, OUT);
     tilesAcross = Math.ceilDiv(outWidth, OUT);
@@ -247,20 +253,24 @@ final class Winograd implements ThreadTeam.Work {
 
   /** U of a panel, {@code [36][in][WIDTH]}. */
   private void transformFilter(int panel, float[] u, Scratch buffers) {
-    float[] g = buffers.floats(3, TAPS * TAPS * CHUNK);
+    float[] g = buffers.floats(3, TAPS * TAPS * STRIP);
     float[] t = buffers.floats(4, POINTS * TAPS * CHUNK);
-    int length = in * WIDTH;
     int plane = planeU();
-    for (int k = 0; k < length; k += CHUNK) {
-      int count = Math.min(CHUNK, length - k);
+    for (int channel = 0; channel < in; channel += STRIP / WIDTH) {
+      int channels = Math.min(STRIP / WIDTH, in - channel);
       for (int tap = 0; tap < TAPS * TAPS; tap++) {
-        long from = ((long) panel * TAPS * TAPS + tap) * length + k;
-        Gemm.copyRun(panels, from * Float.BYTES, g, tap * CHUNK, count);
+        kernel.copyTap(panel, tap, channel, channels, g, tap * STRIP);
       }
-      WinogradTransform.filter(g, 0, TAPS * CHUNK, t, 0, TAPS * CHUNK, TAPS * CHUNK);
-      for (int i = 0; i < POINTS; i++) {
-        int to = i * POINTS * plane + k;
-        WinogradTransform.filter(t, i * TAPS * CHUNK, CHUNK, u, to, plane, count);
+      for (int k = 0; k < channels * WIDTH; k += CHUNK) {
+        int count = Math.min(CHUNK, channels * WIDTH - k);
+        for (int row = 0; row < TAPS; row++) {
+          WinogradTransform.filter(
+              g, row * STRIP + k, TAPS * STRIP, t, row * CHUNK, TAPS * CHUNK, count);
+        }
+        for (int i = 0; i < POINTS; i++) {
+          int to = i * POINTS * plane + channel * WIDTH + k;
+          WinogradTransform.filter(t, i * TAPS * CHUNK, CHUNK, u, to, plane, count);
+        }
       }
     }
   }

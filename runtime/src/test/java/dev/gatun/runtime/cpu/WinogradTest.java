@@ -4,19 +4,25 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gatun.runtime.Conv2dSpec;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.reference.HostMovement;
 import org.junit.jupiter.api.Test;
 
 class WinogradTest {
   private static boolean pays(int in, int size, int stride, int height, int width) {
+    return pays(in, size, stride, height, width, 1);
+  }
+
+  private static boolean pays(int in, int size, int stride, int height, int width, int speed) {
     try (var stored = Tensor.allocate(DType.F32, Shape.of(5, in, size, size));
         var kernel = new PackedKernel(stored)) {
-      return Winograd.pays(kernel, Conv2dSpec.padded(stride, size / 2), height, width);
+      return Winograd.pays(kernel, Conv2dSpec.padded(stride, size / 2), height, width, speed);
     }
   }
 
@@ -31,6 +37,37 @@ class WinogradTest {
     assertFalse(pays(64, 3, 2, 64, 64), "stride 2");
     assertFalse(pays(64, 5, 1, 64, 64), "another kernel");
     assertFalse(pays(64, 1, 1, 64, 64), "a linear layer");
+  }
+
+  @Test
+  void paysForFewerMapsWhereADirectSumIsFaster() {
+    assertTrue(pays(64, 3, 1, 16, 16, 2));
+    assertFalse(pays(64, 3, 1, 12, 12, 2));
+  }
+
+  /** A kernel in bf16 is the same as one in f32 whose numbers are those of bf16. */
+  @Test
+  void readsBothKindsOfKernels() {
+    assumeTrue(BrainProduct.unavailable().isEmpty(), BrainProduct.unavailable());
+    var team = new ThreadTeam(1);
+    var winograd = new Winograd(team, new Scratch[] {new Scratch()});
+    var spec = Conv2dSpec.same(3);
+    for (int in : new int[] {8, 50, 64, 110}) {
+      try (var operators = new BrainOperators(team, winograd);
+          var x = numbers(2, 9, 8, in);
+          var stored = numbers(70, in, 3, 3);
+          var rounded = Tensor.allocate(DType.BF16, stored.shape())) {
+        HostMovement.copy(stored, rounded);
+        try (var brain = operators.packKernel(stored);
+            var packed = new PackedKernel(rounded);
+            var expected = numbers(2, 9, 8, 70);
+            var found = numbers(2, 9, 8, 70)) {
+          winograd.conv2d(x, packed, spec, Epilogue.NONE, null, expected);
+          winograd.conv2d(x, brain, spec, Epilogue.NONE, null, found);
+          assertArrayEquals(expected.toFloats(), found.toFloats(), in + " channels");
+        }
+      }
+    }
   }
 
   /** A direct sum rounds otherwise, so equal bits show which of the two was computed. */
