@@ -184,18 +184,21 @@ public final class HostMovement {
     int out = kernel.dim(0);
     int in = kernel.dim(1);
     int taps = Math.multiplyExact(kernel.dim(2), kernel.dim(3));
-    var rows = Tensor.allocate(DType.F32, Shape.of(out, Math.multiplyExact(taps, in)));
+    int length = Math.multiplyExact(taps, in);
+    var rows = Tensor.allocate(DType.F32, Shape.of(out, length));
+    float[] channelsFirst = new float[length];
+    float[] channelsLast = new float[length];
     try (var floats = Tensor.allocate(DType.F32, kernel.shape())) {
       copy(kernel, floats);
-      var source = floats.segment();
-      var target = rows.segment();
       for (long o = 0; o < out; o++) {
-        for (int c = 0; c < in; c++) {
-          for (int tap = 0; tap < taps; tap++) {
-            float value = source.get(FLOAT, ((o * in + c) * taps + tap) * 4);
-            target.set(FLOAT, ((o * taps + tap) * in + c) * 4, value);
+        long at = o * length * Float.BYTES;
+        MemorySegment.copy(floats.segment(), FLOAT, at, channelsFirst, 0, length);
+        for (int tap = 0; tap < taps; tap++) {
+          for (int c = 0; c < in; c++) {
+            channelsLast[tap * in + c] = channelsFirst[c * taps + tap];
           }
         }
+        MemorySegment.copy(channelsLast, 0, rows.segment(), FLOAT, at, length);
       }
     }
     return rows;
