@@ -338,7 +338,7 @@ public interface Backend extends AutoCloseable {
    *     with scale
    * @param scale {@code [N, C]} or null
    * @param eps added to the variance
-   * @param out {@code [rows, C]}, F32 or {@link #factorType}; may be x
+   * @param out {@code [rows, C]}, F32 or {@link #factorType}; may be x if it is F32
    */
   void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out);

@@ -143,18 +143,6 @@ public final class OperatorChecks {
     Checks.disjoint("timestepEmbedding", out, "t", t);
   }
 
-  /** The same where {@link Backend#factorType} is F32. */
-  public static void linear(
-      Device device,
-      Tensor x,
-      Weight weight,
-      Epilogue epilogue,
-      Tensor gate,
-      Tensor residual,
-      Tensor out) {
-    linear(device, DType.F32, x, weight, epilogue, gate, residual, out);
-  }
-
   /**
    * {@link Backend#linear(Tensor, Weight, Epilogue, Tensor, Tensor, Tensor)}, but for whose weight
    * it is: {@link Checks#packed}.
@@ -193,12 +181,6 @@ public final class OperatorChecks {
       Checks.divides("linear", "residual", residual, rows, weight.out());
       Checks.disjointOrSame("linear", out, "residual", residual);
     }
-  }
-
-  /** The same where {@link Backend#factorType} is F32. */
-  public static void attention(
-      Device device, Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    attention(device, DType.F32, q, k, v, spec, out);
   }
 
   /**
@@ -274,19 +256,6 @@ public final class OperatorChecks {
         .formatted(q.dim(0), area, q.dim(2), grid.height(), grid.width());
   }
 
-  /** The same where {@link Backend#factorType} is F32. */
-  public static void layerNorm(
-      Device device,
-      Tensor x,
-      Tensor gamma,
-      Tensor beta,
-      Tensor shift,
-      Tensor scale,
-      float eps,
-      Tensor out) {
-    layerNorm(device, DType.F32, x, gamma, beta, shift, scale, eps, out);
-  }
-
   /**
    * {@link Backend#layerNorm}.
    *
@@ -310,11 +279,7 @@ public final class OperatorChecks {
     long rows = x.shape().rows();
     int cols = x.shape().cols();
     Checks.matrix("layerNorm", "out", out, rows, cols);
-    if (out.dtype() == x.dtype()) {
-      Checks.disjointOrSame("layerNorm", out, "x", x);
-    } else {
-      Checks.disjoint("layerNorm", out, "x", x);
-    }
+    Checks.disjointOrSame("layerNorm", out, "x", x);
     if (gamma != null || beta != null) {
       floats("layerNorm", "gamma", gamma, device);
       floats("layerNorm", "beta", beta, device);
@@ -396,8 +361,13 @@ public final class OperatorChecks {
   /** Requires F32 or another type. */
   private static void factor(
       String operator, String operand, Tensor tensor, Device device, DType type) {
-    boolean other = tensor != null && tensor.dtype() == type;
-    Checks.operand(operator, operand, tensor, device, other ? type : DType.F32);
+    if (tensor == null || tensor.dtype() == DType.F32 || type == DType.F32) {
+      floats(operator, operand, tensor, device);
+    } else if (tensor.dtype() == type) {
+      requireOn(operator, operand, tensor, device);
+    } else {
+      throw type(operator, operand, tensor, "F32 or " + type);
+    }
   }
 
   static void floats(String operator, String operand, Tensor tensor, Device device) {

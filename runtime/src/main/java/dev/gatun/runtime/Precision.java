@@ -3,8 +3,9 @@ package dev.gatun.runtime;
 import java.util.Locale;
 
 /**
- * How products of matrices are computed. Tensors are {@link DType#F32} and sums are f32 or wider in
- * any case; how weights are stored in a file is another matter, see {@link DType}.
+ * How products of matrices are computed. Tensors are {@link DType#F32}, but for those of {@link
+ * Backend#factorType}, and sums are f32 or wider in any case; how weights are stored in a file is
+ * another matter, see {@link DType}.
  */
 public enum Precision {
   /** Factors are taken as they are. */

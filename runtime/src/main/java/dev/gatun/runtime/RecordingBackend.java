@@ -250,7 +250,7 @@ public final class RecordingBackend extends ConstantBackend {
       return;
     }
     requireOwn("linear", out);
-    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    OperatorChecks.linear(device(), factorType(), x, weight, epilogue, gate, residual, out);
     var step = tape.next(Step.Product.class, Step.Product::new);
     step.set(x, weight, epilogue, residual);
     step.forward(residual, out);
@@ -293,7 +293,7 @@ public final class RecordingBackend extends ConstantBackend {
     }
     refuse(spec != null && spec.windows() != null, "attention: an operand in windows");
     requireOwn("attention", out);
-    OperatorChecks.attention(device(), q, k, v, spec, out);
+    OperatorChecks.attention(device(), factorType(), q, k, v, spec, out);
     var step = tape.next(Step.Attention.class, Step.Attention::new);
     step.set(q, k, v, spec);
     inner.attention(q, k, v, spec, out);

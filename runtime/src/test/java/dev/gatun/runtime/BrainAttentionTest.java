@@ -68,17 +68,29 @@ class BrainAttentionTest {
       var k = tensors.random(samples, keys, width);
       var v = tensors.random(samples, keys, width);
       var expected = tensors.out(samples, queries, width);
-      oracle.attention(
-          BrainTest.rounded(tensors, oracle, q),
-          BrainTest.rounded(tensors, oracle, k),
-          BrainTest.rounded(tensors, oracle, v),
-          spec,
-          expected);
+      expect(tensors, oracle, q, k, v, spec, expected);
       var found = tensors.outView(samples, queries, width);
       backend.attention(tensors.view(q), tensors.view(k), tensors.view(v), spec, found);
       assertClose(what, expected, found, TOLERANCE);
       tensors.assertGuards(what);
     }
+  }
+
+  /** What the oracle makes of rounded operands. */
+  private static void expect(
+      TestTensors tensors,
+      Backend oracle,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      AttentionSpec spec,
+      Tensor out) {
+    oracle.attention(
+        BrainTest.rounded(tensors, oracle, q),
+        BrainTest.rounded(tensors, oracle, k),
+        BrainTest.rounded(tensors, oracle, v),
+        spec,
+        out);
   }
 
   /** In windows, with a relative bias or without one. */
@@ -108,12 +120,7 @@ class BrainAttentionTest {
         var grid = new AttentionSpec.Windows(height, width, side);
         var spec = AttentionSpec.of(heads, size).inWindows(grid, bias);
         var expected = tensors.out(samples, tokens, channels);
-        oracle.attention(
-            BrainTest.rounded(tensors, oracle, q),
-            BrainTest.rounded(tensors, oracle, k),
-            BrainTest.rounded(tensors, oracle, v),
-            spec,
-            expected);
+        expect(tensors, oracle, q, k, v, spec, expected);
         var found = tensors.outView(samples, tokens, channels);
         var viewed = biased ? spec.inWindows(grid, tensors.view(bias)) : spec;
         backend.attention(tensors.view(q), tensors.view(k), tensors.view(v), viewed, found);

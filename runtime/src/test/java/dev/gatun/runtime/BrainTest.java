@@ -3,11 +3,19 @@ package dev.gatun.runtime;
 import static dev.gatun.runtime.TestTensors.assertClose;
 import static dev.gatun.runtime.TestTensors.assertSameBits;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -193,6 +201,32 @@ class BrainTest {
           backend.linear(x, one, Epilogue.NONE, first);
           backend.linear(x, other, Epilogue.NONE, second);
           assertSameBits(type.toString(), second, first);
+        }
+      }
+    }
+  }
+
+  /** Whichever thread meets the fault, it reaches whoever mapped the file. */
+  @Test
+  void aFileThatIsCutOff(@TempDir Path folder) throws IOException {
+    var file = folder.resolve("weights");
+    int out = 2048;
+    int in = 256;
+    long bytes = (long) out * in * Float.BYTES;
+    try (var backend = open(2)) {
+      for (int round = 0; round < 20; round++) {
+        try (var channel =
+                FileChannel.open(
+                    file,
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE);
+            var arena = Arena.ofShared()) {
+          channel.write(ByteBuffer.allocate(1), bytes - 1);
+          var memory = channel.map(FileChannel.MapMode.READ_ONLY, 0, bytes, arena);
+          channel.truncate(bytes / 2);
+          var matrix = Tensor.wrap(Device.CPU, DType.F32, Shape.of(out, in), memory);
+          assertThrows(InternalError.class, () -> backend.pack(matrix).close());
         }
       }
     }

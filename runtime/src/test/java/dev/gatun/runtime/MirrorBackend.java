@@ -228,7 +228,7 @@ final class MirrorBackend implements Backend {
   @Override
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
-    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    OperatorChecks.linear(device(), factorType(), x, weight, epilogue, gate, residual, out);
     try (var m = new Mirror(x, epilogue.bias(), gate, residual, out)) {
       var there = new Epilogue(m.of(epilogue.bias()), epilogue.activation());
       inner.linear(m.of(x), weight, there, m.of(gate), m.of(residual), m.of(out));
@@ -254,7 +254,7 @@ final class MirrorBackend implements Backend {
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    OperatorChecks.attention(device(), q, k, v, spec, out);
+    OperatorChecks.attention(device(), factorType(), q, k, v, spec, out);
     try (var m = new Mirror(q, k, v, spec.relativeBias(), out)) {
       inner.attention(m.of(q), m.of(k), m.of(v), there(spec, m), m.of(out));
       m.done();
@@ -269,7 +269,7 @@ final class MirrorBackend implements Backend {
   @Override
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
-    OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    OperatorChecks.layerNorm(device(), factorType(), x, gamma, beta, shift, scale, eps, out);
     try (var m = new Mirror(x, gamma, beta, shift, scale, out)) {
       inner.layerNorm(m.of(x), m.of(gamma), m.of(beta), m.of(shift), m.of(scale), eps, m.of(out));
       m.done();

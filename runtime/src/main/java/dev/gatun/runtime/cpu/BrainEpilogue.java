@@ -50,6 +50,11 @@ final class BrainEpilogue {
       return new Variant(activation, (index & 4) != 0, (index & 2) != 0, (index & 1) != 0);
     }
 
+    /** Bf16 is for sums of floats alone, without a gate or a residual. */
+    boolean isComputed(boolean scaled) {
+      return !rounded || !(gated || added || scaled);
+    }
+
     static int index(Activation activation, boolean gated, boolean added, boolean rounded) {
       return activation.ordinal() * 8 + (gated ? 4 : 0) + (added ? 2 : 0) + (rounded ? 1 : 0);
     }
@@ -60,15 +65,18 @@ final class BrainEpilogue {
     var constants = new ActivationCode(a);
     int[] offsets = new int[Variant.COUNT];
     for (int i = 0; i < offsets.length; i++) {
-      a.align(LINE);
-      offsets[i] = a.size();
-      emit(a, constants, scaled, Variant.of(i));
+      var variant = Variant.of(i);
+      if (variant.isComputed(scaled)) {
+        a.align(LINE);
+        offsets[i] = a.size();
+        emit(a, constants, scaled, variant);
+      }
     }
     constants.place();
     var memory = ExecutableMemory.of(a.code());
     var functions = new Assembled[offsets.length];
     for (int i = 0; i < offsets.length; i++) {
-      functions[i] = Assembled.at(memory, offsets[i]);
+      functions[i] = Variant.of(i).isComputed(scaled) ? Assembled.at(memory, offsets[i]) : null;
     }
     return functions;
   }

@@ -114,11 +114,11 @@ final class BrainGemm implements AutoCloseable {
     team.run(multiplying);
   }
 
-  /** Whether x can be multiplied where it lies: tiles are read as a whole. */
+  /** Whether x can be multiplied where it lies: whole blocks of inputs, and of rows for tiles. */
   private boolean isReady() {
     return x != null
         && x.dtype() == DType.BF16
-        && rows % ROWS == 0
+        && (rows % ROWS == 0 || !BrainProduct.onTiles())
         && in > 0
         && in % BrainWeight.DEPTH == 0;
   }

@@ -50,11 +50,13 @@ final class BrainLayerNorm implements ThreadTeam.Work, AutoCloseable {
   }
 
   /** What one worker needs. */
-  private record Buffers(Arguments arguments, NativeBuffer factors) implements AutoCloseable {
+  private record Buffers(Arguments arguments, NativeBuffer factors, NativeBuffer zeros)
+      implements AutoCloseable {
     @Override
     public void close() {
       arguments.close();
       factors.close();
+      zeros.close();
     }
   }
 
@@ -77,7 +79,7 @@ final class BrainLayerNorm implements ThreadTeam.Work, AutoCloseable {
     this.team = team;
     buffers = new Buffers[team.size()];
     for (int i = 0; i < buffers.length; i++) {
-      buffers[i] = new Buffers(new Arguments(), new NativeBuffer());
+      buffers[i] = new Buffers(new Arguments(), new NativeBuffer(), new NativeBuffer());
     }
   }
 
@@ -125,25 +127,24 @@ final class BrainLayerNorm implements ThreadTeam.Work, AutoCloseable {
       long scales = scale.address() + (long) sample * scale.rowStride() * Float.BYTES;
       long shifts = shift.address() + (long) sample * shift.rowStride() * Float.BYTES;
       set(buffers, scales, shifts, 1);
-    } else {
+    } else if (gamma != null) {
       make(buffers, sample);
+    } else {
+      long zeros = buffers.zeros().atLeast(columns * (long) Float.BYTES); // nobody writes to them
+      set(buffers, zeros, zeros, 1);
     }
   }
 
-  /** With both an affine and a modulation, or with neither. */
+  /** With both an affine and a modulation. */
   private void make(Buffers buffers, int sample) {
     long bytes = columns * (long) Float.BYTES;
     long at = buffers.factors().atLeast(2 * bytes);
     var made = buffers.factors().segment();
     for (int i = 0; i < columns; i++) {
-      float f = 1;
-      float o = 0;
-      if (gamma != null) {
-        long element = (long) sample * columns + i;
-        float plusOne = 1 + scale.getFloat(element);
-        f = gamma.getFloat(i) * plusOne;
-        o = Math.fma(beta.getFloat(i), plusOne, shift.getFloat(element));
-      }
+      long element = (long) sample * columns + i;
+      float plusOne = 1 + scale.getFloat(element);
+      float f = gamma.getFloat(i) * plusOne;
+      float o = Math.fma(beta.getFloat(i), plusOne, shift.getFloat(element));
       made.set(Tensor.FLOAT, i * (long) Float.BYTES, f);
       made.set(Tensor.FLOAT, bytes + i * (long) Float.BYTES, o);
     }

@@ -65,7 +65,11 @@ final class BrainWeight implements Weight {
           long filled = buffers.staging().atLeast(WIDTH * stride);
           long rowBytes = (long) in * type.bytes();
           BrainRows.toBlocks(type, a, rows, rowBytes, filled, stride, count, in);
-          buffers.staging().segment().asSlice(count * stride).fill((byte) 0);
+          buffers
+              .staging()
+              .segment()
+              .asSlice(count * stride, (WIDTH - count) * stride)
+              .fill((byte) 0);
           long to = panels.address() + first / WIDTH * blocks * (long) BLOCK_BYTES;
           BrainRows.transpose(a, filled, stride, to, blocks);
         });

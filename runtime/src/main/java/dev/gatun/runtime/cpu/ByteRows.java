@@ -39,13 +39,11 @@ final class ByteRows {
   /** Vectors of floats whose bytes are a block. */
   private static final int VECTORS = 4;
 
-  // Registers that stay.
-  private static final Zmm OFFSET = zmm(26);
+  // Registers that stay, besides those of LaneFold.
+  private static final Zmm OFFSET = zmm(24);
   private static final Zmm MAGNITUDE = zmm(27);
   private static final Zmm LIMIT = zmm(28);
   private static final Zmm FLOOR = zmm(29);
-  private static final Zmm BY_TWO = zmm(30);
-  private static final Zmm BY_ONE = zmm(31);
 
   private static final Mask[] REST = {Mask.K1, Mask.K2, Mask.K3, Mask.K4};
   private static final Mask FIRST = Mask.K5;
@@ -92,8 +90,7 @@ final class ByteRows {
 
   private static byte[] quantisation() {
     var a = new Assembler();
-    var byTwo = a.label();
-    var byOne = a.label();
+    var lanes = new LaneFold(a);
     var rows = a.label();
     // RAX numbers before those of a block, RDI counts blocks
     var registers = new Gp[] {R8, R9, R10, R11, RSI, RCX, RDX, RAX};
@@ -110,10 +107,9 @@ final class ByteRows {
     broadcast(a, MAGNITUDE, 0x7FFFFFFF);
     broadcast(a, LIMIT, Float.floatToRawIntBits(MOST));
     broadcast(a, FLOOR, Float.floatToRawIntBits(LEAST));
-    a.vmovups(BY_TWO, Address.of(byTwo));
-    a.vmovups(BY_ONE, Address.of(byOne));
+    lanes.load();
     a.bind(rows);
-    maximum(a);
+    maximum(a, lanes);
     a.vdivps(zmm(5), zmm(4), LIMIT);
     a.vsubps(zmm(6), zmm(4), zmm(4)); // NaN of what is not finite, else zero
     a.vaddps(zmm(5), zmm(5), zmm(6));
@@ -127,11 +123,7 @@ final class ByteRows {
     a.j(Condition.NOT_EQUAL, rows);
     a.vzeroupper();
     a.ret();
-    a.align(LINE);
-    a.bind(byTwo);
-    a.data(LaneFold.exchange(2));
-    a.bind(byOne);
-    a.data(LaneFold.exchange(1));
+    lanes.place();
     return a.code();
   }
 
@@ -169,7 +161,7 @@ final class ByteRows {
    * Of the magnitudes of a row, at least {@link #LEAST}, into all of zmm 4. They are compared as
    * ints, of which NaN is the greatest.
    */
-  private static void maximum(Assembler a) {
+  private static void maximum(Assembler a, LaneFold lanes) {
     for (int i = 0; i < VECTORS; i++) {
       a.vmovaps(zmm(4 + i), FLOOR);
     }
@@ -186,14 +178,7 @@ final class ByteRows {
     a.vpmaxud(zmm(4), zmm(4), zmm(5));
     a.vpmaxud(zmm(6), zmm(6), zmm(7));
     a.vpmaxud(zmm(4), zmm(4), zmm(6));
-    a.vshuff32x4(zmm(5), zmm(4), zmm(4), 0x4E);
-    a.vpmaxud(zmm(4), zmm(4), zmm(5));
-    a.vshuff32x4(zmm(5), zmm(4), zmm(4), 0xB1);
-    a.vpmaxud(zmm(4), zmm(4), zmm(5));
-    a.vpermd(zmm(5), BY_TWO, zmm(4));
-    a.vpmaxud(zmm(4), zmm(4), zmm(5));
-    a.vpermd(zmm(5), BY_ONE, zmm(4));
-    a.vpmaxud(zmm(4), zmm(4), zmm(5));
+    lanes.fold(zmm(4), zmm(5), a::vpmaxud);
   }
 
   private static void bytes(Assembler a, int i) {

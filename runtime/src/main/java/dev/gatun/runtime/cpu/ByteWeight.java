@@ -56,9 +56,6 @@ final class ByteWeight implements Weight {
     panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
     try {
       pack(matrix, packer, blocks);
-      if (ByteProduct.offset() != 0) {
-        begin(count, blocks);
-      }
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -77,31 +74,39 @@ final class ByteWeight implements Weight {
           long scale = scales.address() + first * (long) Float.BYTES;
           long rowBytes = in * (long) Float.BYTES;
           ByteRows.quantise(a, rows, rowBytes, bytes, stride, scale, count, in, 0);
-          buffers.staging().segment().asSlice(count * stride).fill((byte) 0);
+          buffers
+              .staging()
+              .segment()
+              .asSlice(count * stride, (WIDTH - count) * stride)
+              .fill((byte) 0);
           long to = panels.address() + first / WIDTH * stride * WIDTH;
           BrainRows.transpose(a, bytes, stride, to, blocks);
+          if (ByteProduct.offset() != 0) {
+            begin(buffers, first, to, blocks);
+          }
         });
   }
 
-  /** What the sums begin with: the product of a row of offsets, its sign turned. */
-  private void begin(int count, int blocks) {
-    try (var row = Tensor.allocate(DType.I8, Shape.of(blocks * DEPTH));
-        var scratch = new BrainScratch()) {
-      row.segment().fill((byte) ByteProduct.offset());
-      scratch
-          .product()
-          .set(BrainProduct.A, row.address())
-          .set(BrainProduct.B, panels.address())
-          .set(BrainProduct.B_PANEL, (long) blocks * BLOCK_BYTES)
-          .set(BrainProduct.START, scratch.zeros())
-          .set(BrainProduct.START_PANEL, 0)
-          .set(BrainProduct.C, starts.address())
-          .set(BrainProduct.C_PANEL, WIDTH * Integer.BYTES)
-          .set(BrainProduct.OUT, starts.address())
-          .set(BrainProduct.STEPS, blocks);
-      ByteProduct.multiply(scratch.product(), 1, count, blocks);
-    }
-    for (int n = 0; n < out; n++) {
+  /**
+   * What the sums of a panel begin with: the product of a row of offsets, its sign turned.
+   *
+   * @param first of the outputs
+   * @param panel where its tiles lie
+   */
+  private void begin(BrainScratch buffers, int first, long panel, int blocks) {
+    long row = buffers.scores().atLeast((long) blocks * DEPTH);
+    buffers.scores().segment().asSlice(0, (long) blocks * DEPTH).fill((byte) ByteProduct.offset());
+    long to = starts.address() + first * (long) Integer.BYTES;
+    buffers
+        .product()
+        .set(BrainProduct.A, row)
+        .set(BrainProduct.B, panel)
+        .set(BrainProduct.START, buffers.zeros())
+        .set(BrainProduct.C, to)
+        .set(BrainProduct.OUT, to)
+        .set(BrainProduct.STEPS, blocks);
+    ByteProduct.multiply(buffers.product(), 1, 1, blocks);
+    for (int n = first; n < first + WIDTH; n++) {
       starts.segment().setAtIndex(JAVA_INT, n, -starts.segment().getAtIndex(JAVA_INT, n));
     }
   }

@@ -63,7 +63,7 @@ final class LaneFold {
   }
 
   /** Indices that exchange numbers with those at a distance. */
-  static int[] exchange(int distance) {
+  private static int[] exchange(int distance) {
     int[] indices = new int[LANES];
     for (int i = 0; i < LANES; i++) {
       indices[i] = i ^ distance;

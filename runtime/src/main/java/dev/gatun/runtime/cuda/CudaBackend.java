@@ -238,7 +238,7 @@ final class CudaBackend implements Backend {
   @Override
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
-    OperatorChecks.linear(device, x, weight, epilogue, gate, residual, out);
+    OperatorChecks.linear(device, factorType(), x, weight, epilogue, gate, residual, out);
     var own = Checks.packed("linear", weight, DeviceWeight.class, name());
     session.enter();
     operators.linear().linear(x, own, epilogue, gate, residual, out);
@@ -260,7 +260,7 @@ final class CudaBackend implements Backend {
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    OperatorChecks.attention(device, q, k, v, spec, out);
+    OperatorChecks.attention(device, factorType(), q, k, v, spec, out);
     session.enter();
     operators.attention().attention(q, k, v, spec, out);
   }
@@ -268,7 +268,7 @@ final class CudaBackend implements Backend {
   @Override
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
-    OperatorChecks.layerNorm(device, x, gamma, beta, shift, scale, eps, out);
+    OperatorChecks.layerNorm(device, factorType(), x, gamma, beta, shift, scale, eps, out);
     session.enter();
     operators.norm().layerNorm(x, gamma, beta, shift, scale, eps, out);
   }

@@ -146,7 +146,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public void linear(
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
-    OperatorChecks.linear(device(), x, weight, epilogue, gate, residual, out);
+    OperatorChecks.linear(device(), factorType(), x, weight, epilogue, gate, residual, out);
     var matrix =
         Checks.packed("linear", weight, ReferenceWeight.class, name()).matrix("linear").segment();
     var target = out.segment();
@@ -188,14 +188,14 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void attention(Tensor q, Tensor k, Tensor v, AttentionSpec spec, Tensor out) {
-    OperatorChecks.attention(device(), q, k, v, spec, out);
+    OperatorChecks.attention(device(), factorType(), q, k, v, spec, out);
     attention.attention(q, k, v, spec, out);
   }
 
   @Override
   public void layerNorm(
       Tensor x, Tensor gamma, Tensor beta, Tensor shift, Tensor scale, float eps, Tensor out) {
-    OperatorChecks.layerNorm(device(), x, gamma, beta, shift, scale, eps, out);
+    OperatorChecks.layerNorm(device(), factorType(), x, gamma, beta, shift, scale, eps, out);
     int cols = x.shape().cols();
     long rows = x.shape().rows();
     wide = atLeast(wide, cols);

@@ -72,9 +72,11 @@ public final class SafepointTrial implements AutoCloseable {
   }
 
   private Map<String, Runnable> operators() {
-    var x = tensor(2, 256, 1152);
-    var wide = tensor(2, 256, 4608);
-    var out = tensor(2, 256, 1152);
+    // As between the layers of a transformer: f32 what is normalised, factors what products read.
+    var tokens = tensor(2, 256, 1152);
+    var x = factor(tokens);
+    var wide = factor(tensor(2, 256, 4608));
+    var out = factor(tokens);
     var weight = backend.pack(tensor(4608, 1152));
     closings.add(weight::close);
     var gelu = new Epilogue(tensor(4608), Activation.GELU_TANH);
@@ -92,14 +94,25 @@ public final class SafepointTrial implements AutoCloseable {
         () -> backend.conv2d(map, kernel, Conv2dSpec.same(3), Epilogue.NONE, convolved));
     operators.put(
         name + " layerNorm 512×1152",
-        () -> backend.layerNorm(x, null, null, null, null, 1e-6f, out));
+        () -> backend.layerNorm(tokens, null, null, null, null, 1e-6f, out));
     return operators;
   }
 
   private Tensor tensor(int... dims) {
-    var tensor = Tensor.allocate(DType.F32, Shape.of(dims));
-    closings.add(tensor::close);
+    var tensor = allocate(DType.F32, Shape.of(dims));
     HashedNumbers.fill(tensor, 7919, 1, 0);
+    return tensor;
+  }
+
+  private Tensor factor(Tensor of) {
+    var factor = allocate(backend.factorType(), of.shape());
+    backend.copy(of, factor);
+    return factor;
+  }
+
+  private Tensor allocate(DType type, Shape shape) {
+    var tensor = Tensor.allocate(type, shape);
+    closings.add(tensor::close);
     return tensor;
   }
 
