@@ -9,7 +9,10 @@ import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.cpu.asm.Address;
+import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Cpuid;
+import dev.gatun.runtime.cpu.asm.Gp;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -78,6 +81,25 @@ class BrainProductTest {
       var tiles = product.result(rows);
       BrainVectors.multiply(product.arguments(0), rows, 1, 2 * steps);
       assertArrayEquals(tiles, product.result(rows), 1e-5f);
+    }
+  }
+
+  /** Tiles in use would burden every switch to another thread. */
+  @Test
+  void tilesAreReleased() {
+    assumeTrue(hasTiles(), "there are no tiles to release");
+    var code = new Assembler();
+    code.sttilecfg(Address.of(Gp.RDI));
+    code.ret();
+    var configuration = Assembled.of(code.code());
+    try (var product = new Product(40, 2, 1, 1);
+        var found = new Arguments()) {
+      found.set(0, -1);
+      BrainTiles.multiply(product.arguments(0), 40, 1, 2);
+      configuration.call(found);
+      for (int i = 0; i < 8; i++) {
+        assertEquals(0, found.get(i), "bytes of the configuration from " + 8 * i + " on");
+      }
     }
   }
 
