@@ -148,6 +148,7 @@ final class BrainProduct {
     long start = arguments.get(START);
     long c = arguments.get(C);
     for (int panel = 0; panel < panels; panel++) {
+      arguments.set(FETCH, arguments.get(B_PANEL));
       for (int row = 0; row < rows; row += most) {
         arguments
             .set(A, a + row * arguments.get(A_STRIDE))
