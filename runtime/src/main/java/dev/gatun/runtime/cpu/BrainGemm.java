@@ -21,12 +21,6 @@ final class BrainGemm implements AutoCloseable {
   private static final int ROWS = BrainProduct.ROWS;
   private static final int WIDTH = BrainWeight.WIDTH;
 
-  /**
-   * Most rows of a chunk: with the inputs of a piece they stay in the second-level cache, and one
-   * call of the code, which keeps a collector waiting, takes some 20 µs.
-   */
-  private static final int CHUNK = 256;
-
   /** Blocks of inputs in a piece. */
   private static final int PIECE = 48;
 
@@ -41,6 +35,14 @@ final class BrainGemm implements AutoCloseable {
 
   /** Bytes of a row of sums. */
   private static final int SUM_BYTES = WIDTH * Float.BYTES;
+
+  /**
+   * Most rows of a chunk: with the inputs of a piece they leave room for some panels in the
+   * second-level cache, and one call of the code, which keeps a collector waiting, takes some 20
+   * µs.
+   */
+  private static final int CHUNK =
+      Math.clamp(Caches.L2 / 8 * 3 / (PIECE * ROW_BYTES) / ROWS, 1, 8) * ROWS;
 
   private final ThreadTeam team;
   private final BrainScratch[] scratch;
