@@ -113,8 +113,8 @@ public interface Backend extends AutoCloseable {
   /**
    * The type that a tensor may have if only products read it: as linear's {@code x}, as attention's
    * {@code q}, {@code k} and {@code v}. BF16 where products round to that anyway, so results have
-   * the same bits, and half as many bytes go through memory. {@link Workspace#takeFactor} takes
-   * such tensors.
+   * the same bits, or to bytes; half as many bytes go through memory. {@link Workspace#takeFactor}
+   * takes such tensors.
    */
   default DType factorType() {
     return DType.F32;

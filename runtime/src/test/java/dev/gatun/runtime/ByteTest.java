@@ -414,6 +414,38 @@ class ByteTest {
     }
   }
 
+  /** Tensors in bf16 between products: a row is quantised as if its numbers were f32. */
+  @Test
+  void factors() {
+    try (var oracle = TestBackends.reference();
+        var backend = open(2)) {
+      assumeTrue(backend.factorType() == DType.BF16, "bf16 is not there");
+      for (int rows : new int[] {1, 33, 70}) {
+        for (int in : new int[] {1, 15, 16, 31, 63, 64, 65, 100, 1152}) {
+          try (var tensors = new TestTensors();
+              var weight = backend.pack(tensors.random(40, in))) {
+            var what = rows + "x" + in;
+            var x = BrainTest.rounded(tensors, oracle, tensors.random(rows, in));
+            var epilogue = new Epilogue(tensors.random(40), Activation.GELU_TANH);
+            var expected = tensors.out(rows, 40);
+            backend.linear(x, weight, epilogue, expected);
+            var stored = tensors.allocate(DType.BF16, rows, in + 5).columns(3, in + 3);
+            oracle.copy(x, stored);
+            var found = tensors.outView(rows, 40);
+            backend.linear(stored, weight, epilogue, found);
+            assertSameBits(what, expected, found);
+            var rounded = tensors.allocate(DType.BF16, rows, 40);
+            backend.linear(stored, weight, epilogue, rounded);
+            var wide = tensors.allocate(DType.F32, rows, 40);
+            oracle.copy(rounded, wide);
+            assertSameBits(what + " rounded", BrainTest.rounded(tensors, oracle, expected), wide);
+            tensors.assertGuards(what);
+          }
+        }
+      }
+    }
+  }
+
   @Test
   void itSaysWhatItDoes() {
     try (var backend = open(1)) {

@@ -50,9 +50,9 @@ final class BrainEpilogue {
       return new Variant(activation, (index & 4) != 0, (index & 2) != 0, (index & 1) != 0);
     }
 
-    /** Bf16 is for sums of floats alone, without a gate or a residual. */
-    boolean isComputed(boolean scaled) {
-      return !rounded || !(gated || added || scaled);
+    /** Bf16 has neither a gate nor a residual. */
+    boolean isComputed() {
+      return !rounded || !(gated || added);
     }
 
     static int index(Activation activation, boolean gated, boolean added, boolean rounded) {
@@ -66,7 +66,7 @@ final class BrainEpilogue {
     int[] offsets = new int[Variant.COUNT];
     for (int i = 0; i < offsets.length; i++) {
       var variant = Variant.of(i);
-      if (variant.isComputed(scaled)) {
+      if (variant.isComputed()) {
         a.align(LINE);
         offsets[i] = a.size();
         emit(a, constants, scaled, variant);
@@ -76,7 +76,7 @@ final class BrainEpilogue {
     var memory = ExecutableMemory.of(a.code());
     var functions = new Assembled[offsets.length];
     for (int i = 0; i < offsets.length; i++) {
-      functions[i] = Variant.of(i).isComputed(scaled) ? Assembled.at(memory, offsets[i]) : null;
+      functions[i] = Variant.of(i).isComputed() ? Assembled.at(memory, offsets[i]) : null;
     }
     return functions;
   }

@@ -97,11 +97,12 @@ final class ByteGemm implements AutoCloseable {
   }
 
   private void quantise(int worker, int workers) {
-    long stride = (long) x.rowStride() * Float.BYTES;
+    long stride = (long) x.rowStride() * x.dtype().bytes();
     int units = Math.ceilDiv(rows, ROWS);
     for (int unit; (unit = team.take()) < units; ) {
       int first = unit * ROWS;
       ByteRows.quantise(
+          x.dtype(),
           scratch[worker].arguments(),
           x.address() + first * stride,
           stride,

@@ -11,6 +11,7 @@ import static dev.gatun.runtime.cpu.asm.Gp.RDX;
 import static dev.gatun.runtime.cpu.asm.Gp.RSI;
 import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
 
+import dev.gatun.runtime.DType;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
@@ -19,9 +20,9 @@ import dev.gatun.runtime.cpu.asm.Mask;
 import dev.gatun.runtime.cpu.asm.Zmm;
 
 /**
- * Machine code that makes bytes of rows of f32: {@code q = round(x·(127/m))} to nearest even, m
- * being the largest magnitude of the row, and {@code m/127}, the scale by which q stands for x. An
- * offset is added to each q.
+ * Machine code that makes bytes of rows of f32 or bf16: {@code q = round(x·(127/m))} to nearest
+ * even, m being the largest magnitude of the row, and {@code m/127}, the scale by which q stands
+ * for x. An offset is added to each q.
  *
  * <p>An m below {@link #LEAST} counts as that, so that nothing divides by zero. A row that is not
  * finite has the scale NaN, which makes all that comes of it NaN.
@@ -55,18 +56,21 @@ final class ByteRows {
 
   /** Assembled when it is first needed. */
   private static final class Code {
-    private static final Assembled QUANTISE = Assembled.of(quantisation());
+    private static final Assembled F32 = Assembled.of(quantisation(DType.F32));
+    private static final Assembled BF16 = Assembled.of(quantisation(DType.BF16));
   }
 
   /**
    * Quantises rows; the last block of a row is filled up as if with zeros.
    *
+   * @param type of the rows, F32 or BF16
    * @param scales where the scale of each row goes
    * @param count how many rows, at least 1
    * @param length numbers of a row
    * @param offset what is added to each byte, wrapping around
    */
   static void quantise(
+      DType type,
       Arguments a,
       long from,
       long fromStride,
@@ -76,6 +80,7 @@ final class ByteRows {
       int count,
       int length,
       int offset) {
+    var code = type == DType.BF16 ? Code.BF16 : Code.F32;
     int whole = Math.max(0, length - 1) / ByteWeight.DEPTH;
     int rest = length - whole * ByteWeight.DEPTH;
     long mask = rest == ByteWeight.DEPTH ? -1 : (1L << rest) - 1;
@@ -84,11 +89,11 @@ final class ByteRows {
     for (int row = 0; row < count; row += most) {
       a.set(0, from + row * fromStride).set(2, to + row * toStride);
       a.set(4, Math.min(most, count - row)).set(6, scales + row * (long) Float.BYTES);
-      Code.QUANTISE.call(a);
+      code.call(a);
     }
   }
 
-  private static byte[] quantisation() {
+  private static byte[] quantisation(DType type) {
     var a = new Assembler();
     var lanes = new LaneFold(a);
     var rows = a.label();
@@ -109,14 +114,14 @@ final class ByteRows {
     broadcast(a, FLOOR, Float.floatToRawIntBits(LEAST));
     lanes.load();
     a.bind(rows);
-    maximum(a, lanes);
+    maximum(a, type, lanes);
     a.vdivps(zmm(5), zmm(4), LIMIT);
     a.vsubps(zmm(6), zmm(4), zmm(4)); // NaN of what is not finite, else zero
     a.vaddps(zmm(5), zmm(5), zmm(6));
     a.vmovups(Address.of(RDX).merging(FIRST), zmm(5));
     a.add(RDX, Float.BYTES);
     a.vdivps(zmm(4), LIMIT, zmm(4));
-    blocks(a, ByteRows::bytes, ByteRows::lastBytes);
+    blocks(a, type, i -> bytes(a, i));
     a.add(R8, R9);
     a.add(R10, R11);
     a.dec(RSI);
@@ -133,11 +138,12 @@ final class ByteRows {
   }
 
   private interface Block {
-    void emit(Assembler a, int vector);
+    /** What is done with the numbers in a register, some of four. */
+    void emit(int vector);
   }
 
-  /** Goes through the blocks of a row. */
-  private static void blocks(Assembler a, Block whole, Block rest) {
+  /** Goes through the blocks of a row; what is beyond the last number is 0. */
+  private static void blocks(Assembler a, DType type, Block block) {
     var again = a.label();
     var last = a.label();
     a.mov(RAX, 0);
@@ -146,14 +152,25 @@ final class ByteRows {
     a.j(Condition.EQUAL, last);
     a.bind(again);
     for (int i = 0; i < VECTORS; i++) {
-      whole.emit(a, i);
+      load(a, type, zmm(i), i);
+      block.emit(i);
     }
     a.add(RAX, ByteWeight.DEPTH);
     a.dec(RDI);
     a.j(Condition.NOT_EQUAL, again);
     a.bind(last);
     for (int i = 0; i < VECTORS; i++) {
-      rest.emit(a, i);
+      load(a, type, zmm(i).zeroing(REST[i]), i);
+      block.emit(i);
+    }
+  }
+
+  private static void load(Assembler a, DType type, Zmm to, int vector) {
+    if (type == DType.BF16) {
+      a.vpmovzxwd(to, Address.at(R8, RAX, Short.BYTES, vector * LINE / 2));
+      a.vpslld(zmm(vector), zmm(vector), Short.SIZE); // bf16 is the upper half of a float
+    } else {
+      a.vmovups(to, Address.at(R8, RAX, Float.BYTES, vector * LINE));
     }
   }
 
@@ -161,19 +178,16 @@ final class ByteRows {
    * Of the magnitudes of a row, at least {@link #LEAST}, into all of zmm 4. They are compared as
    * ints, of which NaN is the greatest.
    */
-  private static void maximum(Assembler a, LaneFold lanes) {
+  private static void maximum(Assembler a, DType type, LaneFold lanes) {
     for (int i = 0; i < VECTORS; i++) {
       a.vmovaps(zmm(4 + i), FLOOR);
     }
     blocks(
         a,
-        (code, i) -> {
-          code.vpandd(zmm(i), MAGNITUDE, floats(i));
-          code.vpmaxud(zmm(4 + i), zmm(4 + i), zmm(i));
-        },
-        (code, i) -> {
-          code.vpandd(zmm(i).zeroing(REST[i]), MAGNITUDE, floats(i));
-          code.vpmaxud(zmm(4 + i), zmm(4 + i), zmm(i));
+        type,
+        i -> {
+          a.vpandd(zmm(i), MAGNITUDE, zmm(i));
+          a.vpmaxud(zmm(4 + i), zmm(4 + i), zmm(i));
         });
     a.vpmaxud(zmm(4), zmm(4), zmm(5));
     a.vpmaxud(zmm(6), zmm(6), zmm(7));
@@ -182,22 +196,9 @@ final class ByteRows {
   }
 
   private static void bytes(Assembler a, int i) {
-    a.vmulps(zmm(i), zmm(4), floats(i));
-    store(a, i);
-  }
-
-  private static void lastBytes(Assembler a, int i) {
-    a.vmulps(zmm(i).zeroing(REST[i]), zmm(4), floats(i));
-    store(a, i);
-  }
-
-  private static void store(Assembler a, int i) {
+    a.vmulps(zmm(i), zmm(4), zmm(i));
     a.vcvtps2dq(zmm(i), zmm(i));
     a.vpaddd(zmm(i), zmm(i), OFFSET);
     a.vpmovdb(Address.at(R10, RAX, 1, i * LANES), zmm(i));
-  }
-
-  private static Address floats(int vector) {
-    return Address.at(R8, RAX, Float.BYTES, vector * LINE);
   }
 }

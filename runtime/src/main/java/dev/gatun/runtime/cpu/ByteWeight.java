@@ -63,17 +63,18 @@ final class ByteWeight implements Weight {
   }
 
   private void pack(Tensor matrix, PanelPacker packer, int blocks) {
+    var type = matrix.dtype() == DType.BF16 ? DType.BF16 : DType.F32;
     long stride = (long) blocks * DEPTH;
     packer.pack(
         matrix,
-        DType.F32,
+        type,
         (buffers, rows, first, count) -> {
           // Rows of bytes whose blocks, and then the panel, are filled up with zeros.
           var a = buffers.arguments();
           long bytes = buffers.staging().atLeast(WIDTH * stride);
           long scale = scales.address() + first * (long) Float.BYTES;
-          long rowBytes = in * (long) Float.BYTES;
-          ByteRows.quantise(a, rows, rowBytes, bytes, stride, scale, count, in, 0);
+          long rowBytes = (long) in * type.bytes();
+          ByteRows.quantise(type, a, rows, rowBytes, bytes, stride, scale, count, in, 0);
           buffers
               .staging()
               .segment()

@@ -89,7 +89,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public DType factorType() {
-    return precision == Precision.BF16 ? DType.BF16 : DType.F32;
+    return brain == null ? DType.F32 : DType.BF16;
   }
 
   @Override

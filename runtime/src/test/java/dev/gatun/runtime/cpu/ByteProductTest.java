@@ -104,6 +104,7 @@ class ByteProductTest {
       }
       long stride = (long) length * Float.BYTES;
       ByteRows.quantise(
+          DType.F32,
           arguments,
           x.address(),
           stride,
