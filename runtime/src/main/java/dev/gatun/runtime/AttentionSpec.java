@@ -41,6 +41,16 @@ public record AttentionSpec(
       return side * side;
     }
 
+    /**
+     * The row of a token in a tensor {@code [N, height·width, C]}.
+     *
+     * @param group a window, counted through all samples
+     */
+    public long row(int group, int token) {
+      long sample = group / count();
+      return sample * height * width + position(group % count(), token);
+    }
+
     /** Where in the grid a token of a window stands; both are counted in row-major order. */
     public int position(int window, int token) {
       int perRow = width / side;

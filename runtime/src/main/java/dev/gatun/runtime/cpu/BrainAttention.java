@@ -202,12 +202,7 @@ final class BrainAttention implements ThreadTeam.Work {
 
   /** The row of a token of a group. */
   private long row(int group, int token, int tokens) {
-    if (windows == null) {
-      return (long) group * tokens + token;
-    }
-    long sample = group / windows.count();
-    return sample * windows.height() * windows.width()
-        + windows.position(group % windows.count(), token);
+    return windows == null ? (long) group * tokens + token : windows.row(group, token);
   }
 
   /** How many tokens from one on lie in consecutive rows. */

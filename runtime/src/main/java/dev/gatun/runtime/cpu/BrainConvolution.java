@@ -192,12 +192,11 @@ final class BrainConvolution implements AutoCloseable {
         clear(buffers, to, lineBytes);
         continue;
       }
-      long stride = (long) x.rowStride() * Float.BYTES;
-      long from = x.address() + (long) (line / lines * height + y) * width * stride;
+      long pixel = (long) (line / lines * height + y) * width;
       long pixels = to + left * rowBytes;
       int channels = blocks * BrainWeight.DEPTH;
       clear(buffers, to, left * rowBytes);
-      BrainRows.round(buffers.arguments(), from, stride, pixels, rowBytes, width, channels);
+      BrainRows.toBlocks(buffers.arguments(), x, pixel, 0, pixels, rowBytes, width, channels);
       clear(buffers, pixels + width * rowBytes, (pitch - left - width) * rowBytes);
     }
     clear(buffers, to, slack * rowBytes);

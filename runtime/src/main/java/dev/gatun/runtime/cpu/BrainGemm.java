@@ -159,7 +159,8 @@ final class BrainGemm implements AutoCloseable {
       source.copy(first, count, k, depth, floats, 0);
       MemorySegment.copy(floats, 0, buffers.staging().segment(), Tensor.FLOAT, 0, count * stride);
       long to = from + first * rowBytes + k * (long) Short.BYTES;
-      BrainRows.round(buffers.arguments(), copy, bytes, to, rowBytes, count, depth);
+      var a = buffers.arguments();
+      BrainRows.toBlocks(DType.F32, a, copy, bytes, to, rowBytes, count, depth);
       k += MicroKernel.DEPTH;
     } while (k < in);
   }

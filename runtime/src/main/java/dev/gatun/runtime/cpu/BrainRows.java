@@ -44,17 +44,13 @@ final class BrainRows {
   }
 
   /**
-   * Rounds rows of f32 to bf16, to nearest even; the last block of a row is filled up with zeros.
+   * Rounds rows of f32 to bf16, to nearest even, or copies rows of bf16; the last block of a row is
+   * filled up with zeros.
    *
+   * @param type of the rows, F32 or BF16
    * @param count how many rows
    * @param length numbers of a row
    */
-  static void round(
-      Arguments a, long from, long fromStride, long to, long toStride, int count, int length) {
-    toBlocks(Code.ROUND, a, from, fromStride, to, toStride, count, length);
-  }
-
-  /** The same of rows of f32 or bf16. */
   static void toBlocks(
       DType type,
       Arguments a,
@@ -65,31 +61,6 @@ final class BrainRows {
       int count,
       int length) {
     var code = type == DType.BF16 ? Code.COPY : Code.ROUND;
-    toBlocks(code, a, from, fromStride, to, toStride, count, length);
-  }
-
-  /**
-   * The same of some columns of rows of a tensor, which may be bf16 already.
-   *
-   * @param column the first one
-   */
-  static void toBlocks(
-      Arguments a, Tensor of, long row, int column, long to, long toStride, int count, int length) {
-    int bytes = of.dtype().bytes();
-    long stride = (long) of.rowStride() * bytes;
-    long from = of.address() + row * stride + (long) column * bytes;
-    toBlocks(of.dtype(), a, from, stride, to, toStride, count, length);
-  }
-
-  private static void toBlocks(
-      Assembled code,
-      Arguments a,
-      long from,
-      long fromStride,
-      long to,
-      long toStride,
-      int count,
-      int length) {
     int whole = Math.max(0, length - 1) / BrainWeight.DEPTH;
     long mask = (1L << length - whole * BrainWeight.DEPTH) - 1;
     int most = Math.max(1, OF_A_CALL / Math.max(1, length));
@@ -99,6 +70,19 @@ final class BrainRows {
       a.set(0, from + row * fromStride).set(2, to + row * toStride);
       code.call(a.set(4, Math.min(most, count - row)));
     }
+  }
+
+  /**
+   * The same of some columns of rows of a tensor.
+   *
+   * @param column the first one
+   */
+  static void toBlocks(
+      Arguments a, Tensor of, long row, int column, long to, long toStride, int count, int length) {
+    int bytes = of.dtype().bytes();
+    long stride = (long) of.rowStride() * bytes;
+    long from = of.address() + row * stride + (long) column * bytes;
+    toBlocks(of.dtype(), a, from, stride, to, toStride, count, length);
   }
 
   /**

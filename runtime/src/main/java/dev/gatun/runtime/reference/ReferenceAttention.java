@@ -60,11 +60,7 @@ final class ReferenceAttention {
   /** Byte offset of a head of a token. */
   private long at(Tensor tensor, int group, int token, int tokens, int head) {
     var grid = spec.windows();
-    long position = (long) group * tokens + token;
-    if (grid != null) {
-      long sample = group / grid.count();
-      position = sample * tensor.dim(1) + grid.position(group % grid.count(), token);
-    }
+    long position = grid == null ? (long) group * tokens + token : grid.row(group, token);
     return row(tensor, position) + (long) head * size * 4;
   }
 
