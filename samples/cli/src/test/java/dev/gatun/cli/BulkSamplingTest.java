@@ -170,6 +170,9 @@ class BulkSamplingTest {
             .map(BulkSamplingTest::path)
             .collect(Collectors.joining(File.pathSeparator));
     var command = new ArrayList<String>();
+    if (ignoresInterrupts()) {
+      command.addAll(List.of("env", "--default-signal=INT"));
+    }
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("--add-modules", "jdk.incubator.vector"));
     command.addAll(List.of("-p", modules, "-m", "dev.gatun.cli/dev.gatun.cli.Main"));
@@ -178,6 +181,19 @@ class BulkSamplingTest {
         .redirectErrorStream(true)
         .redirectOutput(temp.resolve("output").toFile())
         .start();
+  }
+
+  /** Whether this JVM does, as what a shell starts in the background; a child inherits it. */
+  private static boolean ignoresInterrupts() throws IOException {
+    var status = Path.of("/proc/self/status");
+    if (Files.notExists(status)) {
+      return false;
+    }
+    int bitOfInterrupt = 1 << 1;
+    return Files.readAllLines(status).stream()
+        .filter(line -> line.startsWith("SigIgn:"))
+        .anyMatch(
+            line -> (Long.parseUnsignedLong(line.split("\\s+")[1], 16) & bitOfInterrupt) != 0);
   }
 
   private static String path(URI location) {
