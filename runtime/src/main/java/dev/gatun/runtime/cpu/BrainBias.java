@@ -28,6 +28,11 @@ final class BrainBias implements AutoCloseable {
     return address + (long) panel * BrainWeight.WIDTH * Float.BYTES;
   }
 
+  /** All of them. */
+  MemorySegment segment() {
+    return buffer.segment();
+  }
+
   @Override
   public void close() {
     buffer.close();

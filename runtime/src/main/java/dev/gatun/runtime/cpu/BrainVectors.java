@@ -20,7 +20,6 @@ import static dev.gatun.runtime.cpu.asm.Zmm.zmm;
 import dev.gatun.runtime.cpu.asm.Address;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Condition;
-import dev.gatun.runtime.cpu.asm.Gp;
 import dev.gatun.runtime.cpu.asm.Zmm;
 import dev.gatun.runtime.cpu.asm.ZmmOrMemory;
 
@@ -132,31 +131,8 @@ final class BrainVectors {
     return Address.of(RDI, index * Long.BYTES);
   }
 
-  /** Rows of a matrix in memory: two registers lead to four of them each. */
-  private record Rows(Gp stride, Gp triple) {
-    /** To be called when the stride is there. */
-    void begin(Assembler a) {
-      a.lea(triple, Address.at(stride, stride, 2));
-    }
-
-    /** Moves on to a place. */
-    void at(Assembler a, Gp first) {
-      a.mov(RAX, first);
-      a.lea(RDX, Address.at(RAX, stride, 4));
-    }
-
-    Address row(int row, int displacement) {
-      var base = row < 4 ? RAX : RDX;
-      return switch (row % 4) {
-        case 0 -> Address.of(base, displacement);
-        case 3 -> Address.at(base, triple, 1, displacement);
-        default -> Address.at(base, stride, row % 4, displacement);
-      };
-    }
-  }
-
-  private static final Rows FACTORS = new Rows(R9, RBX);
-  private static final Rows SUMS = new Rows(RCX, RBP);
+  private static final RowAddresses FACTORS = new RowAddresses(R9, RBX);
+  private static final RowAddresses SUMS = new RowAddresses(RCX, RBP);
 
   private static byte[] multiplication(Product product, int rows) {
     var a = new Assembler();

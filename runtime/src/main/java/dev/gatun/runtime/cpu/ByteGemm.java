@@ -2,6 +2,7 @@ package dev.gatun.runtime.cpu;
 
 import dev.gatun.runtime.Epilogue;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.cpu.ByteProduct.Unit;
 
 /**
  * The matrix product of the linear layer in bytes: {@code out = residual + gate ⊙ activation(x·Wᵀ +
@@ -10,7 +11,8 @@ import dev.gatun.runtime.Tensor;
  *
  * <p>The rows of x are quantised once, by all threads. Then each thread takes panels of the weight;
  * a chunk of rows and a piece of their inputs that stay in the second-level cache pass under each
- * of them, while the panel after it is fetched, and {@link BrainEpilogue} makes floats of the sums.
+ * of them, while the panel after it is fetched, and floats are made of the sums: by {@link
+ * BrainEpilogue} or, without AVX-512, by {@link ByteLanes}.
  */
 final class ByteGemm implements AutoCloseable {
   private static final int ROWS = BrainProduct.ROWS;
@@ -29,21 +31,37 @@ final class ByteGemm implements AutoCloseable {
   /** Fewest units of work for each worker. */
   private static final int UNITS = 4;
 
+  /**
+   * Panels whose sums are best made before floats are made of them: few, so that they and the lines
+   * of the result, which the product fetches, are still near. Tiles fetch the next panel meanwhile;
+   * on vectors there is nothing to be gained.
+   */
+  private static final int TOGETHER = 4;
+
   /** Bytes of a row of sums. */
   private static final int SUM_BYTES = WIDTH * Integer.BYTES;
 
+  private final Unit unit = ByteProduct.unit();
   private final ThreadTeam team;
+  private final Scratch[] arrays;
   private final BrainScratch[] scratch;
   private final PanelPacker packer;
   private final NativeBuffer quantised = new NativeBuffer();
   private final NativeBuffer scales = new NativeBuffer();
   private final BrainBias bias = new BrainBias();
-  private final BrainEpilogue epilogue = new BrainEpilogue();
+
+  /** Null without AVX-512. */
+  private final BrainEpilogue epilogue = unit.isNarrow() ? null : new BrainEpilogue();
+
+  /** Null with it. */
+  private final ByteLanes lanes = unit.isNarrow() ? new ByteLanes() : null;
+
   private final ThreadTeam.Work quantising = this::quantise;
   private final ThreadTeam.Work multiplying = this::multiply;
 
   // The call that is running.
   private Tensor x;
+  private Tensor out;
   private long weight;
   private long starts;
   private int rows;
@@ -56,8 +74,9 @@ final class ByteGemm implements AutoCloseable {
   private int chunk; // rows of a unit of work
   private int group; // panels of it
 
-  ByteGemm(ThreadTeam team) {
+  ByteGemm(ThreadTeam team, Scratch[] arrays) {
     this.team = team;
+    this.arrays = arrays;
     scratch = new BrainScratch[team.size()];
     for (int i = 0; i < scratch.length; i++) {
       scratch[i] = new BrainScratch();
@@ -71,8 +90,9 @@ final class ByteGemm implements AutoCloseable {
 
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
     this.x = x;
+    this.out = out;
     weight = w.address("linear");
-    starts = w.starts();
+    starts = w.starts().address();
     rows = Math.toIntExact(out.shape().rows());
     columns = out.shape().cols();
     if (rows == 0 || columns == 0) {
@@ -80,14 +100,19 @@ final class ByteGemm implements AutoCloseable {
     }
     in = w.in();
     blocks = ByteWeight.blocks(in);
-    rowBytes = BrainGemm.rowBytes(blocks);
+    rowBytes = BrainGemm.rowBytes(blocks * unit.factorBytes());
     from = quantised.atLeast(Math.ceilDiv(rows, ROWS) * ROWS * rowBytes);
     rowScales = scales.atLeast(rows * (long) Float.BYTES);
     bias.set(e.bias(), columns);
-    epilogue.set(rowScales, w.scales(), bias.address(0), e.activation(), gate, residual, out);
+    if (lanes != null) {
+      lanes.set(w.scales(), bias.segment(), e.activation(), gate, residual, out);
+    } else {
+      long columnScales = w.scales().address();
+      epilogue.set(rowScales, columnScales, bias.address(0), e.activation(), gate, residual, out);
+    }
     // So many units of work that no worker has to wait long for the last one.
-    chunk = CHUNK;
-    group = ByteProduct.panelsTogether();
+    chunk = CHUNK / unit.factorBytes();
+    group = unit == Unit.TILES ? TOGETHER : 1;
     int groups = Math.ceilDiv(ByteWeight.panelCount(columns), group);
     while (chunk > ROWS && Math.ceilDiv(rows, chunk) * groups < UNITS * team.size()) {
       chunk /= 2;
@@ -97,21 +122,40 @@ final class ByteGemm implements AutoCloseable {
   }
 
   private void quantise(int worker, int workers) {
-    long stride = (long) x.rowStride() * x.dtype().bytes();
     int units = Math.ceilDiv(rows, ROWS);
-    for (int unit; (unit = team.take()) < units; ) {
-      int first = unit * ROWS;
-      ByteRows.quantise(
-          x.dtype(),
-          scratch[worker].arguments(),
-          x.address() + first * stride,
-          stride,
-          from + first * rowBytes,
-          rowBytes,
-          rowScales + first * (long) Float.BYTES,
-          Math.min(ROWS, rows - first),
-          in,
-          ByteProduct.offset());
+    for (int block; (block = team.take()) < units; ) {
+      int first = block * ROWS;
+      int count = Math.min(ROWS, rows - first);
+      if (lanes != null) {
+        quantise(arrays[worker], first, count);
+      } else {
+        long stride = (long) x.rowStride() * x.dtype().bytes();
+        ByteRows.quantise(
+            x.dtype(),
+            scratch[worker].arguments(),
+            x.address() + first * stride,
+            stride,
+            from + first * rowBytes,
+            rowBytes,
+            rowScales + first * (long) Float.BYTES,
+            count,
+            in,
+            unit.offset());
+      }
+    }
+  }
+
+  private void quantise(Scratch buffers, int first, int count) {
+    int length = blocks * DEPTH;
+    float[] row = buffers.floats(0, length);
+    var to = quantised.segment();
+    for (int r = first; r < first + count; r++) {
+      ByteLanes.copy(x.segment(), (long) r * x.rowStride(), in, row, length);
+      float scale =
+          unit == Unit.PAIRS
+              ? ByteLanes.shorts(row, length, to, r * rowBytes)
+              : ByteLanes.bytes(row, length, unit.offset(), to, r * rowBytes);
+      scales.segment().setAtIndex(Tensor.FLOAT, r, scale);
     }
   }
 
@@ -119,26 +163,29 @@ final class ByteGemm implements AutoCloseable {
     int panels = ByteWeight.panelCount(columns);
     int groups = Math.ceilDiv(panels, group);
     int units = Math.multiplyExact(Math.ceilDiv(rows, chunk), groups);
-    for (int unit; (unit = team.take()) < units; ) {
-      int row = unit / groups * chunk;
-      int panel = unit % groups * group;
+    for (int piece; (piece = team.take()) < units; ) {
+      int row = piece / groups * chunk;
+      int panel = piece % groups * group;
       int count = Math.min(chunk, rows - row);
-      multiply(scratch[worker], row, count, panel, Math.min(panel + group, panels));
+      multiply(worker, row, count, panel, Math.min(panel + group, panels));
     }
   }
 
   /** Some rows by some panels. */
-  private void multiply(BrainScratch buffers, int row, int count, int panel, int end) {
+  private void multiply(int worker, int row, int count, int panel, int end) {
+    var buffers = scratch[worker];
     int rowBlocks = Math.ceilDiv(count, ROWS);
     long sumBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long panelBytes = (long) blocks * ByteWeight.BLOCK_BYTES;
     long sums = buffers.sums().atLeast(group * sumBytes);
+    long outStride = (long) out.rowStride() * out.dtype().bytes();
+    long outRow = out.address() + row * outStride;
     for (int piece = 0; piece < blocks; piece += PIECE) {
       boolean begin = piece == 0;
       int steps = Math.min(PIECE, blocks - piece);
       buffers
           .product()
-          .set(BrainProduct.A, from + row * rowBytes + (long) piece * DEPTH)
+          .set(BrainProduct.A, from + row * rowBytes + (long) piece * DEPTH * unit.factorBytes())
           .set(BrainProduct.A_STRIDE, rowBytes)
           .set(BrainProduct.B, weight + panel * panelBytes + (long) piece * ByteWeight.BLOCK_BYTES)
           .set(BrainProduct.B_PANEL, panelBytes)
@@ -148,15 +195,20 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainProduct.C, sums)
           .set(BrainProduct.C_STRIDE, SUM_BYTES)
           .set(BrainProduct.C_PANEL, sumBytes)
-          .set(BrainProduct.OUT, epilogue.place(row, panel * WIDTH))
-          .set(BrainProduct.OUT_STRIDE, epilogue.stride())
+          .set(BrainProduct.OUT, outRow + (long) panel * WIDTH * out.dtype().bytes())
+          .set(BrainProduct.OUT_STRIDE, outStride)
           .set(BrainProduct.OUT_PANEL, SUM_BYTES)
           .set(BrainProduct.STEPS, steps);
-      ByteProduct.multiply(buffers.product(), count, end - panel, steps);
+      unit.multiply(buffers.product(), count, end - panel, steps);
     }
     for (int p = panel; p < end; p++) {
-      long at = sums + (p - panel) * sumBytes;
-      epilogue.store(buffers.arguments(), at, SUM_BYTES, row, count, p * WIDTH);
+      long at = (p - panel) * sumBytes;
+      if (lanes != null) {
+        lanes.store(
+            arrays[worker], buffers.sums().segment(), at, scales.segment(), row, count, p * WIDTH);
+      } else {
+        epilogue.store(buffers.arguments(), sums + at, SUM_BYTES, row, count, p * WIDTH);
+      }
     }
   }
 

@@ -4,25 +4,105 @@ import dev.gatun.bindings.code.CodeRefusedException;
 import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.cpu.asm.Assembler;
 import dev.gatun.runtime.cpu.asm.Cpuid;
+import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * {@link BrainProduct} of bytes: a block has 64 inputs, and sums are ints. It is made on matrix
  * tiles where the processor has them for bytes, else on vectors; which of them computes, is settled
  * once for the process, and it makes no difference to the result.
  *
- * <p>Tiles multiply signed bytes. Vectors take those of A without sign, so each has an {@link
- * #offset} more than it stands for, and the sums of a column of B begin with what that adds up to,
- * {@code -offset·Σ B}. Sums wrap around, hence are right in the end whenever they are ints.
+ * <p>Tiles multiply signed bytes. Instructions for vectors take those of A without sign, so each
+ * has an {@link #offset} more than it stands for, and the sums of a column of B begin with what
+ * that adds up to, {@code -offset·Σ B}. Sums wrap around, hence are right in the end whenever they
+ * are ints. Where there are none of these instructions, shorts are multiplied.
  *
- * <p>Source: Intel SDM volume 2, TDPBSSD and VPDPBUSD.
+ * <p>Source: Intel SDM volume 2, TDPBSSD, VPDPBUSD and VPMADDWD.
  */
 final class ByteProduct {
+  /** {@code -Dgatun.cpu.vnni=false} computes as on a processor that multiplies shorts alone. */
+  private static final String PROPERTY = "gatun.cpu.vnni";
+
+  private static final int VECTOR_BITS = 256;
+
+  /** What multiplies. */
+  enum Unit {
+    /** AMX. */
+    TILES("AMX tiles"),
+    /** Vectors of 512 bits, AVX512-VNNI. */
+    WIDE("AVX-512 vectors"),
+    /** Vectors of 256 bits, AVX-VNNI. */
+    FOURS("AVX-VNNI vectors"),
+    /** Vectors of 256 bits, AVX2: a factor of A is a short. */
+    PAIRS("AVX2 vectors");
+
+    private final String text;
+
+    Unit(String text) {
+      this.text = text;
+    }
+
+    /** Whether this processor has it. */
+    boolean isThere() {
+      var features = Cpuid.features();
+      return switch (this) {
+        case TILES -> features.avx512bw() && features.amxInt8() && SystemCalls.requestTiles();
+        case WIDE -> features.avx512bw() && features.avx512Vnni();
+        case FOURS -> features.avx2() && features.avxVnni();
+        case PAIRS -> features.avx2();
+      };
+    }
+
+    /** Whether it is to be used where it is. */
+    boolean isWanted() {
+      boolean vnni = Boolean.parseBoolean(System.getProperty(PROPERTY, "true"));
+      int bits = Integer.getInteger("gatun.cpu.vectorBits", 2 * VECTOR_BITS);
+      return switch (this) {
+        case TILES -> bits > VECTOR_BITS && BrainProduct.wanted();
+        case WIDE -> bits > VECTOR_BITS && vnni;
+        case FOURS -> bits >= VECTOR_BITS && vnni;
+        case PAIRS -> bits >= VECTOR_BITS;
+      };
+    }
+
+    /** What is added to each factor of A. */
+    int offset() {
+      return this == WIDE || this == FOURS ? 128 : 0;
+    }
+
+    /** Bytes of a factor of A. */
+    int factorBytes() {
+      return this == PAIRS ? Short.BYTES : 1;
+    }
+
+    /** Whether {@link ByteLanes} does what goes before and after, for lack of AVX-512. */
+    boolean isNarrow() {
+      return this == FOURS || this == PAIRS;
+    }
+
+    /**
+     * {@code C = start + Σ A·B} for some panels, see {@link BrainProduct#multiply}.
+     *
+     * @param steps of a row
+     */
+    void multiply(Arguments arguments, int rows, int panels, int steps) {
+      switch (this) {
+        case TILES -> {
+          int blocks = Math.ceilDiv(rows, BrainProduct.ROWS);
+          BrainTiles.multiply(Tiles.CODE, arguments, blocks, panels, steps);
+        }
+        case WIDE -> BrainVectors.multiply(Vectors.CODE, arguments, rows, panels, steps);
+        case FOURS, PAIRS -> ByteVectors.multiply(this, arguments, rows, panels, steps);
+      }
+    }
+  }
+
   private ByteProduct() {}
 
   /** Asked when there is something to multiply, and then settled. */
-  private static final class Unit {
-    private static final boolean TILES =
-        BrainProduct.wanted() && Cpuid.features().amxInt8() && SystemCalls.requestTiles();
+  private static final class Settled {
+    private static final Optional<Unit> UNIT =
+        Arrays.stream(Unit.values()).filter(unit -> unit.isWanted() && unit.isThere()).findFirst();
   }
 
   /** Assembled when it is first needed. */
@@ -37,61 +117,27 @@ final class ByteProduct {
 
   /** Why there is no such product here, with the cure; empty if there is. */
   static String unavailable() {
-    if (!BrainProduct.wholeVectors().isEmpty()) {
-      return BrainProduct.wholeVectors();
+    if (!Unit.PAIRS.isWanted()) {
+      return "it needs vectors of 256 bits: leave -Dgatun.cpu.vectorBits out";
     }
     try {
-      var features = Cpuid.features();
-      boolean vectors = features.avx512bw() && features.avx512Vnni();
-      return vectors || Unit.TILES
+      Cpuid.features(); // what refuses code is to say so itself, not while a class is initialised
+      return Settled.UNIT.isPresent()
           ? ""
-          : "this processor has neither matrix tiles (amx_int8) nor vectors (avx512_vnni) for"
+          : "this processor has neither matrix tiles (amx_int8) nor vectors of 256 bits (avx2) for"
               + " bytes: compute in f32";
     } catch (CodeRefusedException e) {
       return e.getMessage();
     }
   }
 
-  /** What multiplies here. */
+  /** What multiplies in this process. */
+  static Unit unit() {
+    return Settled.UNIT.orElseThrow();
+  }
+
+  /** The same in words. */
   static String description() {
-    return Unit.TILES ? "int8 linear layers on AMX tiles" : "int8 linear layers on AVX-512 vectors";
-  }
-
-  /** What is added to each byte of A. */
-  static int offset() {
-    return Unit.TILES ? 0 : 128;
-  }
-
-  /**
-   * Panels whose sums are best made before floats are made of them: few, so that they and the lines
-   * of the result, which the product fetches, are still near. Tiles fetch the next panel meanwhile;
-   * on vectors there is nothing to be gained.
-   */
-  static int panelsTogether() {
-    return Unit.TILES ? 4 : 1;
-  }
-
-  /**
-   * {@code C = start + Σ A·B} for some panels, see {@link BrainProduct#multiply}.
-   *
-   * @param steps of a row
-   */
-  static void multiply(Arguments arguments, int rows, int panels, int steps) {
-    if (Unit.TILES) {
-      multiplyOnTiles(arguments, rows, panels, steps);
-    } else {
-      multiplyOnVectors(arguments, rows, panels, steps);
-    }
-  }
-
-  /** Of signed bytes. */
-  static void multiplyOnTiles(Arguments arguments, int rows, int panels, int steps) {
-    int blocks = Math.ceilDiv(rows, BrainProduct.ROWS);
-    BrainTiles.multiply(Tiles.CODE, arguments, blocks, panels, steps);
-  }
-
-  /** Of bytes without sign in A. */
-  static void multiplyOnVectors(Arguments arguments, int rows, int panels, int steps) {
-    BrainVectors.multiply(Vectors.CODE, arguments, rows, panels, steps);
+    return "int8 linear layers on " + unit().text;
   }
 }

@@ -63,29 +63,48 @@ final class ByteWeight implements Weight {
   }
 
   private void pack(Tensor matrix, PanelPacker packer, int blocks) {
-    var type = matrix.dtype() == DType.BF16 ? DType.BF16 : DType.F32;
+    boolean narrow = ByteProduct.unit().isNarrow();
+    var type = matrix.dtype() == DType.BF16 && !narrow ? DType.BF16 : DType.F32;
     long stride = (long) blocks * DEPTH;
     packer.pack(
         matrix,
         type,
         (buffers, rows, first, count) -> {
-          // Rows of bytes whose blocks, and then the panel, are filled up with zeros.
-          var a = buffers.arguments();
           long bytes = buffers.staging().atLeast(WIDTH * stride);
-          long scale = scales.address() + first * (long) Float.BYTES;
-          long rowBytes = (long) in * type.bytes();
-          ByteRows.quantise(type, a, rows, rowBytes, bytes, stride, scale, count, in, 0);
-          buffers
-              .staging()
-              .segment()
-              .asSlice(count * stride, (WIDTH - count) * stride)
-              .fill((byte) 0);
-          long to = panels.address() + first / WIDTH * stride * WIDTH;
-          BrainRows.transpose(a, bytes, stride, to, blocks);
-          if (ByteProduct.offset() != 0) {
-            begin(buffers, first, to, blocks);
+          // Rows of bytes whose blocks, and then the panel, are filled up with zeros.
+          if (narrow) {
+            quantise(buffers, first, count);
+          } else {
+            long rowBytes = (long) in * type.bytes();
+            long to = scales.address() + first * (long) Float.BYTES;
+            ByteRows.quantise(
+                type, buffers.arguments(), rows, rowBytes, bytes, stride, to, count, in, 0);
+          }
+          var staging = buffers.staging().segment();
+          staging.asSlice(count * stride, (WIDTH - count) * stride).fill((byte) 0);
+          long panel = first / WIDTH * stride * WIDTH;
+          if (narrow) {
+            ByteLanes.transpose(staging, panels.segment(), panel, blocks);
+          } else {
+            long to = panels.address() + panel;
+            BrainRows.transpose(buffers.arguments(), bytes, stride, to, blocks);
+          }
+          if (ByteProduct.unit().offset() != 0) {
+            begin(buffers, first, panels.address() + panel, blocks);
           }
         });
+  }
+
+  /** Without machine code for rows. */
+  private void quantise(BrainScratch buffers, int first, int count) {
+    int length = blocks(in) * DEPTH;
+    float[] x = buffers.floats(length);
+    for (int i = 0; i < count; i++) {
+      ByteLanes.copy(buffers.sums().segment(), i * (long) in, in, x, length);
+      var to = buffers.staging().segment();
+      float scale = ByteLanes.bytes(x, length, 0, to, (long) i * length);
+      scales.setFloat(first + i, scale);
+    }
   }
 
   /**
@@ -96,7 +115,8 @@ final class ByteWeight implements Weight {
    */
   private void begin(BrainScratch buffers, int first, long panel, int blocks) {
     long row = buffers.scores().atLeast((long) blocks * DEPTH);
-    buffers.scores().segment().asSlice(0, (long) blocks * DEPTH).fill((byte) ByteProduct.offset());
+    var unit = ByteProduct.unit();
+    buffers.scores().segment().asSlice(0, (long) blocks * DEPTH).fill((byte) unit.offset());
     long to = starts.address() + first * (long) Integer.BYTES;
     buffers
         .product()
@@ -106,7 +126,7 @@ final class ByteWeight implements Weight {
         .set(BrainProduct.C, to)
         .set(BrainProduct.OUT, to)
         .set(BrainProduct.STEPS, blocks);
-    ByteProduct.multiply(buffers.product(), 1, 1, blocks);
+    unit.multiply(buffers.product(), 1, 1, blocks);
     for (int n = first; n < first + WIDTH; n++) {
       starts.segment().setAtIndex(JAVA_INT, n, -starts.segment().getAtIndex(JAVA_INT, n));
     }
@@ -142,14 +162,14 @@ final class ByteWeight implements Weight {
     return panels.address();
   }
 
-  /** Where the scales begin, those of whole panels. */
-  long scales() {
-    return scales.address();
+  /** A scale for each column of whole panels. */
+  Tensor scales() {
+    return scales;
   }
 
-  /** Where that begins which sums begin with, ints of whole panels. */
-  long starts() {
-    return starts.address();
+  /** What sums begin with, ints of whole panels. */
+  Tensor starts() {
+    return starts;
   }
 
   /**

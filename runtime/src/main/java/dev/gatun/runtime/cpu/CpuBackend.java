@@ -65,7 +65,7 @@ final class CpuBackend implements Backend {
     samples = new Samples(team, scratch);
     copying = new Copying(team);
     this.precision = precision;
-    bytes = precision == Precision.I8 ? new ByteGemm(team) : null;
+    bytes = precision == Precision.I8 ? new ByteGemm(team, scratch) : null;
     boolean rest = bytes != null && BrainProduct.unavailable().isEmpty();
     brain = precision == Precision.BF16 || rest ? new BrainOperators(team, winograd) : null;
     groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());

@@ -2,14 +2,16 @@ package dev.gatun.runtime.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
+import dev.gatun.runtime.cpu.ByteProduct.Unit;
 import dev.gatun.runtime.cpu.asm.Cpuid;
 import java.util.Arrays;
 import java.util.Random;
@@ -29,17 +31,23 @@ class ByteProductTest {
     assumeTrue(reason.isEmpty(), "i8 was not tested: " + reason);
   }
 
-  private static boolean hasTiles() {
-    return Cpuid.features().amxInt8() && SystemCalls.requestTiles();
-  }
-
   @Test
   void itSaysWhatMultiplies() {
-    boolean tiles = hasTiles() && BrainProduct.wanted();
-    assertEquals(
-        "int8 linear layers on " + (tiles ? "AMX tiles" : "AVX-512 vectors"),
-        ByteProduct.description());
-    assertEquals(tiles ? 0 : 128, ByteProduct.offset());
+    var unit = ByteProduct.unit();
+    assertTrue(unit.isThere() && unit.isWanted());
+    for (var other : Unit.values()) {
+      if (other.isThere() && other.isWanted()) {
+        assertTrue(unit.ordinal() <= other.ordinal(), unit + " before " + other);
+      }
+    }
+    var text =
+        switch (unit) {
+          case TILES -> "int8 linear layers on AMX tiles";
+          case WIDE -> "int8 linear layers on AVX-512 vectors";
+          case FOURS -> "int8 linear layers on AVX-VNNI vectors";
+          case PAIRS -> "int8 linear layers on AVX2 vectors";
+        };
+    assertEquals(text, ByteProduct.description());
   }
 
   /** Every height of a block, several panels, calls that must be split. */
@@ -69,9 +77,10 @@ class ByteProductTest {
     var what = rows + " rows, " + steps + " steps, " + panels + " panels, seed " + SEED;
     try (var product = new Product(rows, steps, panels, bytes)) {
       var expected = product.expected();
-      assertArrayEquals(expected, product.onVectors(), what + ", vectors");
-      if (hasTiles()) {
-        assertArrayEquals(expected, product.onTiles(), what + ", tiles");
+      for (var unit : Unit.values()) {
+        if (unit.isThere()) {
+          assertArrayEquals(expected, product.on(unit), what + ", " + unit);
+        }
       }
     }
   }
@@ -79,6 +88,7 @@ class ByteProductTest {
   /** Whatever the length, an offset changes each byte of a row and of what it is filled up with. */
   @Test
   void rowsWithAnOffset() {
+    assumeTrue(Cpuid.features().avx512bw(), "rows are not quantised in machine code here");
     for (int length : new int[] {1, 3, 15, 16, 17, 63, 64, 65, 127, 128, 1000}) {
       byte[] plain = quantised(length, 0);
       byte[] offset = quantised(length, 128);
@@ -126,7 +136,7 @@ class ByteProductTest {
     private final int panels;
     private final int width;
     private final Tensor a;
-    private final Tensor unsigned;
+    private final Tensor factors;
     private final Tensor b;
     private final Tensor start;
     private final Tensor c;
@@ -139,10 +149,7 @@ class ByteProductTest {
       width = (steps + 1) * DEPTH;
       int whole = Math.ceilDiv(rows, BrainProduct.ROWS) * BrainProduct.ROWS;
       a = numbers(Shape.of(whole, width), bytes);
-      unsigned = Tensor.allocate(DType.U8, a.shape());
-      for (long i = 0; i < a.shape().size(); i++) {
-        unsigned.segment().setAtIndex(JAVA_BYTE, i, (byte) (number(a, i) + 128));
-      }
+      factors = Tensor.allocate(DType.I16, a.shape());
       b = numbers(Shape.of(panels, steps, WIDTH * DEPTH), bytes);
       start = Tensor.allocate(DType.I32, Shape.of(panels, WIDTH));
       c = Tensor.allocate(DType.I32, Shape.of(whole, panels * WIDTH));
@@ -160,15 +167,39 @@ class ByteProductTest {
       return tensor.segment().getAtIndex(JAVA_BYTE, index);
     }
 
-    private Arguments arguments(Tensor left) {
+    /** Result of a unit. */
+    int[] on(Unit unit) {
+      for (int i = 0; i < a.shape().size(); i++) {
+        if (unit == Unit.PAIRS) {
+          // 0, 2, 1, 3
+          int place = i / 4 * 4 + i % 2 * 2 + i % 4 / 2;
+          factors.segment().setAtIndex(JAVA_SHORT, place, (short) number(a, i));
+        } else {
+          byte factor = (byte) (number(a, i) + unit.offset());
+          factors.segment().setAtIndex(JAVA_BYTE, i, factor);
+        }
+      }
+      for (int n = 0; n < panels * WIDTH; n++) {
+        int sum = 0;
+        for (int k = 0; k < steps * DEPTH; k++) {
+          sum += right(k, n);
+        }
+        start.segment().setAtIndex(JAVA_INT, n, -unit.offset() * sum);
+      }
       c.segment().fill((byte) -1);
+      unit.multiply(arguments(unit), rows, panels, steps);
+      return result();
+    }
+
+    private Arguments arguments(Unit unit) {
       return scratch
           .product()
-          .set(BrainProduct.A, left.address())
-          .set(BrainProduct.A_STRIDE, width)
+          .set(BrainProduct.A, factors.address())
+          .set(BrainProduct.A_STRIDE, (long) width * unit.factorBytes())
           .set(BrainProduct.B, b.address())
           .set(BrainProduct.B_PANEL, (long) steps * ByteWeight.BLOCK_BYTES)
           .set(BrainProduct.START, start.address())
+          .set(BrainProduct.START_STRIDE, 0)
           .set(BrainProduct.START_PANEL, WIDTH * Integer.BYTES)
           .set(BrainProduct.C, c.address())
           .set(BrainProduct.C_STRIDE, (long) panels * WIDTH * Integer.BYTES)
@@ -177,24 +208,6 @@ class ByteProductTest {
           .set(BrainProduct.OUT_STRIDE, (long) panels * WIDTH * Integer.BYTES)
           .set(BrainProduct.OUT_PANEL, WIDTH * Integer.BYTES)
           .set(BrainProduct.STEPS, steps);
-    }
-
-    int[] onTiles() {
-      start.segment().fill((byte) 0);
-      ByteProduct.multiplyOnTiles(arguments(a), rows, panels, steps);
-      return result();
-    }
-
-    int[] onVectors() {
-      for (int n = 0; n < panels * WIDTH; n++) {
-        int sum = 0;
-        for (int k = 0; k < steps * DEPTH; k++) {
-          sum += right(k, n);
-        }
-        start.segment().setAtIndex(JAVA_INT, n, -128 * sum);
-      }
-      ByteProduct.multiplyOnVectors(arguments(unsigned), rows, panels, steps);
-      return result();
     }
 
     private int[] result() {
@@ -221,7 +234,7 @@ class ByteProductTest {
 
     @Override
     public void close() {
-      for (var tensor : new Tensor[] {a, unsigned, b, start, c}) {
+      for (var tensor : new Tensor[] {a, factors, b, start, c}) {
         tensor.close();
       }
       scratch.close();

@@ -16,9 +16,12 @@ import static dev.gatun.runtime.cpu.asm.VectorOpcode.VMULPS;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPADDD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPANDD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPDPBUSD;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMADDWD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPMAXUD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPORD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSLLD;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSLLW;
+import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSRAW;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPSRLD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VPXORD;
 import static dev.gatun.runtime.cpu.asm.VectorOpcode.VRCP14PS;
@@ -208,8 +211,23 @@ abstract sealed class ArithmeticInstructions extends MoveInstructions permits As
     three(VPDPBUSD, destination, first, second);
   }
 
+  /** The same of 32 bytes each (AVX-VNNI). */
+  public void vpdpbusd(Ymm destination, Ymm first, YmmOrMemory second) {
+    three(VPDPBUSD, destination, first, second);
+  }
+
+  /** Ints, each the sum of two products of signed shorts. */
+  public void vpmaddwd(Ymm destination, Ymm first, YmmOrMemory second) {
+    three(VPMADDWD, destination, first, second);
+  }
+
   /** first + second, of ints. */
   public void vpaddd(Zmm destination, Zmm first, ZmmOrMemory second) {
+    three(VPADDD, destination, first, second);
+  }
+
+  /** The same of 8 ints. */
+  public void vpaddd(Ymm destination, Ymm first, YmmOrMemory second) {
     three(VPADDD, destination, first, second);
   }
 
@@ -241,5 +259,15 @@ abstract sealed class ArithmeticInstructions extends MoveInstructions permits As
   /** Ints to the right, without sign. */
   public void vpsrld(Zmm destination, Zmm source, int bits) {
     vectors.emitShift(VPSRLD, 2, destination, source, Operands.checkedByte(bits));
+  }
+
+  /** Shorts to the left. */
+  public void vpsllw(Ymm destination, Ymm source, int bits) {
+    vectors.emitShift(VPSLLW, 6, destination, source, Operands.checkedByte(bits));
+  }
+
+  /** Shorts to the right, with sign. */
+  public void vpsraw(Ymm destination, Ymm source, int bits) {
+    vectors.emitShift(VPSRAW, 4, destination, source, Operands.checkedByte(bits));
   }
 }

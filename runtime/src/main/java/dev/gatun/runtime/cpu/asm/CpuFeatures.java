@@ -5,11 +5,13 @@ package dev.gatun.runtime.cpu.asm;
  * registers.
  *
  * @param fma of AVX and FMA3
+ * @param avxVnni of 128 and 256 bits, without AVX-512
  * @param amxTile tiles; Linux must be asked for them besides
  */
 public record CpuFeatures(
     boolean avx2,
     boolean fma,
+    boolean avxVnni,
     boolean avx512f,
     boolean avx512bw,
     boolean avx512vl,
@@ -21,7 +23,8 @@ public record CpuFeatures(
     boolean amxInt8) {
   /** Nothing, as on a processor of another kind. */
   public static final CpuFeatures NONE =
-      new CpuFeatures(false, false, false, false, false, false, false, false, false, false, false);
+      new CpuFeatures(
+          false, false, false, false, false, false, false, false, false, false, false, false);
 
   /** XMM and YMM state. */
   private static final long AVX_STATE = 0x6;
@@ -59,6 +62,7 @@ public record CpuFeatures(
     return new CpuFeatures(
         avx && bit(first.ebx(), 5),
         avx && bit(basic.ecx(), 12),
+        avx && bit(second, 4),
         avx512,
         avx512 && bit(first.ebx(), 30),
         avx512 && bit(first.ebx(), 31),

@@ -37,11 +37,15 @@ final class VectorEncoder {
   }
 
   /** A register that is both the destination and in the place of {@code second}: a shift. */
-  void emitShift(VectorOpcode op, int group, Zmm destination, Zmm source, int immediate) {
+  void emitShift(VectorOpcode op, int group, Vector destination, Vector source, int immediate) {
     checkSource(op, source);
     var target = new Target(group, destination.length(), destination.mask(), destination.zeroing());
-    evex(op, target, destination.number(), source.number() >> 1, source.number(), false);
-    Encoder.registers(code, group, source.number());
+    if (target.isVex(op, destination) && source.number() < 16) {
+      vex(op, target.length).emit(code, group, destination.number(), source.number());
+    } else {
+      evex(op, target, destination.number(), source.number() >> 1, source.number(), false);
+      Encoder.registers(code, group, source.number());
+    }
     put(immediate);
   }
 

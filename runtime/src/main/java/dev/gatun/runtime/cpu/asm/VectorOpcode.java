@@ -46,7 +46,10 @@ enum VectorOpcode {
   VPMAXUD(1, 2, 0x3F, 0, FULL, true),
   VPSLLD(1, 1, 0x72, 0, FULL, true),
   VPSRLD(1, 1, 0x72, 0, FULL, true),
-  VPDPBUSD(1, 2, 0x50, 0, FULL, false),
+  VPDPBUSD(1, 2, 0x50, 0, FULL, true),
+  VPMADDWD(1, 1, 0xF5, 0, WHOLE, true),
+  VPSLLW(1, 1, 0x71, 0, WHOLE, true),
+  VPSRAW(1, 1, 0x71, 0, WHOLE, true),
 
   // floats
   VADDPS(0, 1, 0x58, 0, FULL, true),
@@ -102,7 +105,7 @@ enum VectorOpcode {
 
   final Memory memory;
 
-  /** Whether there is a VEX form of 128 and 256 bits, too: AVX, AVX2 or FMA. */
+  /** Whether there is a VEX form of 128 and 256 bits, too: AVX, AVX2, FMA or AVX-VNNI. */
   final boolean vex;
 
   VectorOpcode(int prefix, int map, int opcode, int w, Memory memory, boolean vex) {

@@ -54,6 +54,8 @@ final class ArithmeticCases {
     addYmm(cases, "vfmadd213ps", Assembler::vfmadd213ps);
     addYmm(cases, "vfnmadd231ps", Assembler::vfnmadd231ps);
     addYmm(cases, "vxorps", Assembler::vxorps);
+    addYmm(cases, "vpaddd", Assembler::vpaddd);
+    addBytes(cases);
     addConversions(cases);
     addShifts(cases);
   }
@@ -91,6 +93,20 @@ final class ArithmeticCases {
         a -> emit.emit(a, ymm(2), ymm(13), Address.of(RSI, 32).broadcasting()));
   }
 
+  private static void addBytes(Cases cases) {
+    var memory = Address.of(RSI, 32);
+    // without {vex}, as takes the form of AVX-512
+    cases.add("{vex} vpdpbusd ymm1, ymm2, ymm3", a -> a.vpdpbusd(ymm(1), ymm(2), ymm(3)));
+    cases.add("{vex} vpdpbusd ymm9, ymm10, ymm11", a -> a.vpdpbusd(ymm(9), ymm(10), ymm(11)));
+    cases.add("{vex} vpdpbusd ymm12, ymm13, %s", memory, a -> a.vpdpbusd(ymm(12), ymm(13), memory));
+    cases.add("vpdpbusd ymm1, ymm20, ymm3", a -> a.vpdpbusd(ymm(1), ymm(20), ymm(3)));
+    cases.add("vpmaddwd ymm1, ymm2, ymm3", a -> a.vpmaddwd(ymm(1), ymm(2), ymm(3)));
+    cases.add("vpmaddwd ymm9, ymm10, ymm11", a -> a.vpmaddwd(ymm(9), ymm(10), ymm(11)));
+    cases.add("vpmaddwd ymm12, ymm13, %s", memory, a -> a.vpmaddwd(ymm(12), ymm(13), memory));
+    cases.add("vpmaddwd ymm1, ymm2, ymm30", a -> a.vpmaddwd(ymm(1), ymm(2), ymm(30)));
+    cases.add("vpmaddwd ymm17, ymm2, %s", memory, a -> a.vpmaddwd(ymm(17), ymm(2), memory));
+  }
+
   private static void addConversions(Cases cases) {
     var memory = Address.of(R11, 640);
     var one = Address.of(R11, 16).broadcasting();
@@ -120,6 +136,12 @@ final class ArithmeticCases {
     cases.add("vpslld zmm17, zmm31, 23", a -> a.vpslld(zmm(17), zmm(31), 23));
     cases.add("vpslld zmm9{k2}{z}, zmm10, 1", a -> a.vpslld(zmm(9).zeroing(K2), zmm(10), 1));
     cases.add("vpsrld zmm1, zmm2, 16", a -> a.vpsrld(zmm(1), zmm(2), 16));
+    cases.add("vpsllw ymm1, ymm2, 8", a -> a.vpsllw(ymm(1), ymm(2), 8));
+    cases.add("vpsllw ymm12, ymm13, 1", a -> a.vpsllw(ymm(12), ymm(13), 1));
+    cases.add("vpsllw ymm1, ymm18, 8", a -> a.vpsllw(ymm(1), ymm(18), 8));
+    cases.add("vpsraw ymm1, ymm2, 8", a -> a.vpsraw(ymm(1), ymm(2), 8));
+    cases.add("vpsraw ymm2, ymm13, 15", a -> a.vpsraw(ymm(2), ymm(13), 15));
+    cases.add("vpsraw ymm28, ymm3, 8", a -> a.vpsraw(ymm(28), ymm(3), 8));
     cases.add("vpsrld zmm27, zmm12, 31", a -> a.vpsrld(zmm(27), zmm(12), 31));
   }
 }

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.condition.OS;
 @DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
 class CpuidTest {
   private static final CpuFeatures ALL =
-      new CpuFeatures(true, true, true, true, true, true, true, true, true, true, true);
+      new CpuFeatures(true, true, true, true, true, true, true, true, true, true, true, true);
 
   private static final long ALL_STATE = 0x600E7;
 
@@ -33,6 +33,7 @@ class CpuidTest {
         new CpuFeatures(
             flags.contains("avx2"),
             flags.contains("fma"),
+            flags.contains("avx_vnni"),
             flags.contains("avx512f"),
             flags.contains("avx512bw"),
             flags.contains("avx512vl"),
@@ -88,10 +89,11 @@ class CpuidTest {
   void whatTheSystemDoesNotSaveIsNotThere() {
     assertEquals(CpuFeatures.NONE, features(7, -1, -1, 0x1));
     assertEquals(
-        new CpuFeatures(true, true, false, false, false, false, false, false, false, false, false),
+        new CpuFeatures(
+            true, true, true, false, false, false, false, false, false, false, false, false),
         features(7, -1, -1, 0x7));
     var withoutTiles =
-        new CpuFeatures(true, true, true, true, true, true, true, true, false, false, false);
+        new CpuFeatures(true, true, true, true, true, true, true, true, true, false, false, false);
     assertEquals(withoutTiles, features(7, -1, -1, 0xE7));
     assertEquals(withoutTiles, features(7, -1, -1, 0x200E7));
     assertTrue(features(7, -1, -1, 0x67).avx2());
@@ -101,7 +103,9 @@ class CpuidTest {
   @Test
   void theSecondPartOfLeafSevenIsAskedWhereItIs() {
     assertEquals(false, features(7, -1, 0, ALL_STATE).avx512Bf16());
+    assertEquals(false, features(7, -1, 0, ALL_STATE).avxVnni());
     assertEquals(true, features(7, -1, 1, ALL_STATE).avx512Bf16());
+    assertEquals(true, features(7, -1, 1, ALL_STATE).avxVnni());
   }
 
   /** Of a processor with all bits set but these. */
