@@ -25,8 +25,11 @@ final class ByteGemm implements AutoCloseable {
    */
   private static final int CHUNK = 256;
 
-  /** Blocks of inputs in a piece. */
-  private static final int PIECE = 48;
+  /** Bytes of a row of A in a piece. */
+  private static final int PIECE = 3072;
+
+  /** Rows without AVX-512, where blocks of rows are six high. */
+  private static final int NARROW_CHUNK = 192;
 
   /** Fewest units of work for each worker. */
   private static final int UNITS = 4;
@@ -42,6 +45,10 @@ final class ByteGemm implements AutoCloseable {
   private static final int SUM_BYTES = WIDTH * Integer.BYTES;
 
   private final Unit unit = ByteProduct.unit();
+
+  /** Blocks of inputs in a piece. */
+  private final int pieceBlocks = PIECE / (DEPTH * unit.factorBytes());
+
   private final ThreadTeam team;
   private final Scratch[] arrays;
   private final BrainScratch[] scratch;
@@ -111,7 +118,7 @@ final class ByteGemm implements AutoCloseable {
       epilogue.set(rowScales, columnScales, bias.address(0), e.activation(), gate, residual, out);
     }
     // So many units of work that no worker has to wait long for the last one.
-    chunk = CHUNK / unit.factorBytes();
+    chunk = unit.isNarrow() ? NARROW_CHUNK / unit.factorBytes() : CHUNK;
     group = unit == Unit.TILES ? TOGETHER : 1;
     int groups = Math.ceilDiv(ByteWeight.panelCount(columns), group);
     while (chunk > ROWS && Math.ceilDiv(rows, chunk) * groups < UNITS * team.size()) {
@@ -180,9 +187,9 @@ final class ByteGemm implements AutoCloseable {
     long sums = buffers.sums().atLeast(group * sumBytes);
     long outStride = (long) out.rowStride() * out.dtype().bytes();
     long outRow = out.address() + row * outStride;
-    for (int piece = 0; piece < blocks; piece += PIECE) {
+    for (int piece = 0; piece < blocks; piece += pieceBlocks) {
       boolean begin = piece == 0;
-      int steps = Math.min(PIECE, blocks - piece);
+      int steps = Math.min(pieceBlocks, blocks - piece);
       buffers
           .product()
           .set(BrainProduct.A, from + row * rowBytes + (long) piece * DEPTH * unit.factorBytes())

@@ -20,9 +20,6 @@ import java.util.Optional;
  * <p>Source: Intel SDM volume 2, TDPBSSD, VPDPBUSD and VPMADDWD.
  */
 final class ByteProduct {
-  /** {@code -Dgatun.cpu.vnni=false} computes as on a processor that multiplies shorts alone. */
-  private static final String PROPERTY = "gatun.cpu.vnni";
-
   private static final int VECTOR_BITS = 256;
 
   /** What multiplies. */
@@ -55,13 +52,11 @@ final class ByteProduct {
 
     /** Whether it is to be used where it is. */
     boolean isWanted() {
-      boolean vnni = Boolean.parseBoolean(System.getProperty(PROPERTY, "true"));
       int bits = Integer.getInteger("gatun.cpu.vectorBits", 2 * VECTOR_BITS);
       return switch (this) {
         case TILES -> bits > VECTOR_BITS && BrainProduct.wanted();
-        case WIDE -> bits > VECTOR_BITS && vnni;
-        case FOURS -> bits >= VECTOR_BITS && vnni;
-        case PAIRS -> bits >= VECTOR_BITS;
+        case WIDE -> bits > VECTOR_BITS;
+        case FOURS, PAIRS -> bits >= VECTOR_BITS;
       };
     }
 
