@@ -123,13 +123,13 @@ final class CpuBackend implements Backend {
     if (bytes != null && ByteWeight.takes(matrix)) {
       return bytes.pack(matrix);
     }
-    return brain == null ? new PackedWeight(matrix) : brain.pack(matrix);
+    return brain == null ? new PackedWeight(matrix, team) : brain.pack(matrix);
   }
 
   @Override
   public ConvKernel packKernel(Tensor kernel) {
     FeatureMapChecks.packKernel(kernel);
-    return brain == null ? new PackedKernel(kernel) : brain.packKernel(kernel);
+    return brain == null ? new PackedKernel(kernel, team) : brain.packKernel(kernel);
   }
 
   @Override

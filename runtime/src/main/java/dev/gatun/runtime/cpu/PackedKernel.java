@@ -19,13 +19,13 @@ final class PackedKernel implements PanelKernel {
   /** Made when a gradient is first asked for. */
   private PackedWeight transposed;
 
-  /** From {@code [out, in, height, width]}. */
-  PackedKernel(Tensor kernel) {
+  /** From {@code [out, in, height, width]}, by all threads of a team. */
+  PackedKernel(Tensor kernel, ThreadTeam team) {
     in = kernel.dim(1);
     height = kernel.dim(2);
     width = kernel.dim(3);
     try (var rows = HostMovement.windowRows(kernel)) {
-      weight = new PackedWeight(rows);
+      weight = new PackedWeight(rows, team);
     }
   }
 

@@ -6,12 +6,16 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.function.Consumer;
 
 /**
  * The matrix of a linear layer, cut into panels of {@link MicroKernel#WIDTH} output features:
  * {@code [panels][in][WIDTH]}, the last panel filled up with zeros.
  */
 final class PackedWeight implements Weight {
+  /** Floats of a cache line. */
+  private static final int LINE = 16;
+
   private final int out;
   private final int in;
   private final Tensor panels;
@@ -19,24 +23,50 @@ final class PackedWeight implements Weight {
   /** Made when a gradient is first asked for. */
   private PackedWeight transposed;
 
-  /** Re-lays {@code matrix [out, in]}; reads it once, in order. */
+  /** Re-lays {@code matrix [out, in]} by this thread alone. */
   PackedWeight(Tensor matrix) {
+    this(matrix, panels -> panels.run(0, 1));
+  }
+
+  /** Re-lays {@code matrix [out, in]} by all threads of a team. */
+  PackedWeight(Tensor matrix, ThreadTeam team) {
+    this(matrix, team::run);
+  }
+
+  private PackedWeight(Tensor matrix, Consumer<ThreadTeam.Work> team) {
     out = matrix.dim(0);
     in = matrix.dim(1);
     panels = Tensor.allocate(DType.F32, Shape.of(panelCount(out), in, MicroKernel.WIDTH));
-    var source = matrix.segment();
-    var target = panels.segment();
-    float[] rows = new float[MicroKernel.WIDTH * in];
-    float[] panel = new float[rows.length];
-    for (int p = 0; p < panelCount(out); p++) {
-      int count = Math.min(MicroKernel.WIDTH, out - p * MicroKernel.WIDTH);
-      long first = (long) p * MicroKernel.WIDTH;
-      for (int r = 0; r < count; r++) {
-        read(matrix.dtype(), source, (first + r) * matrix.rowStride(), rows, r * in, in);
-      }
-      transpose(rows, count, in, panel);
-      MemorySegment.copy(panel, 0, target, Tensor.FLOAT, first * in * Float.BYTES, panel.length);
+    try {
+      team.accept((worker, workers) -> pack(matrix, worker, workers));
+    } catch (RuntimeException | Error e) {
+      panels.close();
+      throw e;
     }
+  }
+
+  /** The share of a worker: neighbouring panels, since a file is read fastest in order. */
+  private void pack(Tensor matrix, int worker, int workers) {
+    int first = ThreadTeam.begin(panelCount(out), worker, workers);
+    int end = ThreadTeam.begin(panelCount(out), worker + 1, workers);
+    float[] rows = new float[first < end ? MicroKernel.WIDTH * pitch() : 0];
+    float[] panel = new float[first < end ? MicroKernel.WIDTH * in : 0];
+    for (int p = first; p < end; p++) {
+      int row = p * MicroKernel.WIDTH;
+      int count = Math.min(MicroKernel.WIDTH, out - row);
+      for (int r = 0; r < count; r++) {
+        long from = (long) (row + r) * matrix.rowStride();
+        read(matrix.dtype(), matrix.segment(), from, rows, r * pitch(), in);
+      }
+      transpose(rows, count, panel);
+      long to = (long) row * in * Float.BYTES;
+      MemorySegment.copy(panel, 0, panels.segment(), Tensor.FLOAT, to, panel.length);
+    }
+  }
+
+  /** From a row to the next, so that one column of all of them is not a single set of a cache. */
+  private int pitch() {
+    return Math.addExact(in, LINE);
   }
 
   static int panelCount(int out) {
@@ -65,13 +95,14 @@ final class PackedWeight implements Weight {
   }
 
   /** {@code [count][in] → [in][WIDTH]}; what lies beyond count becomes zero. */
-  private static void transpose(float[] rows, int count, int in, float[] panel) {
+  private void transpose(float[] rows, int count, float[] panel) {
     if (count < MicroKernel.WIDTH) {
       Arrays.fill(panel, 0);
     }
+    int pitch = pitch();
     for (int k = 0; k < in; k++) {
       for (int r = 0; r < count; r++) {
-        panel[k * MicroKernel.WIDTH + r] = rows[r * in + k];
+        panel[k * MicroKernel.WIDTH + r] = rows[r * pitch + k];
       }
     }
   }

@@ -21,7 +21,7 @@ class WinogradTest {
 
   private static boolean pays(int in, int size, int stride, int height, int width, int speed) {
     try (var stored = Tensor.allocate(DType.F32, Shape.of(5, in, size, size));
-        var kernel = new PackedKernel(stored)) {
+        var kernel = new PackedKernel(stored, new ThreadTeam(1))) {
       return Winograd.pays(kernel, Conv2dSpec.padded(stride, size / 2), height, width, speed);
     }
   }
@@ -59,7 +59,7 @@ class WinogradTest {
           var rounded = Tensor.allocate(DType.BF16, stored.shape())) {
         HostMovement.copy(stored, rounded);
         try (var brain = operators.packKernel(stored);
-            var packed = new PackedKernel(rounded);
+            var packed = new PackedKernel(rounded, team);
             var expected = numbers(2, 9, 8, 70);
             var found = numbers(2, 9, 8, 70)) {
           winograd.conv2d(x, packed, spec, Epilogue.NONE, null, expected);
@@ -80,7 +80,7 @@ class WinogradTest {
     var spec = Conv2dSpec.same(3);
     try (var x = numbers(1, 12, 12, 40);
         var stored = numbers(33, 40, 3, 3);
-        var kernel = new PackedKernel(stored);
+        var kernel = new PackedKernel(stored, new ThreadTeam(1));
         var chosen = numbers(1, 12, 12, 33);
         var expected = numbers(1, 12, 12, 33)) {
       convolution.conv2d(x, kernel, spec, Epilogue.NONE, null, chosen);
