@@ -13,6 +13,7 @@ import dev.gatun.runtime.Tensor;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -41,7 +42,7 @@ public final class OperatorServer implements AutoCloseable {
   private Runnable operator = () -> {};
   private int operands;
 
-  private OperatorServer(Precision precision, int threads) {
+  OperatorServer(Precision precision, int threads) {
     var reason = Backend.unavailable(Device.CPU, "cpu", precision);
     if (!reason.isEmpty()) {
       // what computes in f32 instead is not to be compared
@@ -57,18 +58,18 @@ public final class OperatorServer implements AutoCloseable {
     var precision = Precision.valueOf((args.length > 1 ? args[1] : "f32").toUpperCase(Locale.ROOT));
     try (var server = new OperatorServer(precision, threads)) {
       System.out.println(server.backend.description());
-      server.serve(in);
+      server.serve(in, System.out);
     }
   }
 
-  private void serve(BufferedReader in) throws IOException {
+  void serve(BufferedReader in, PrintStream out) throws IOException {
     for (var line = in.readLine(); line != null; line = in.readLine()) {
       var words = line.strip().split(" +");
       if (words[0].equals("time")) {
-        System.out.println(median(Double.parseDouble(words[1])));
+        out.println(median(Double.parseDouble(words[1])));
       } else {
         free();
-        System.out.println(sample(prepare(words)));
+        out.println(sample(prepare(words)));
       }
     }
   }

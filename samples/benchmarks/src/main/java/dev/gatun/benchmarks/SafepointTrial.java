@@ -61,11 +61,11 @@ public final class SafepointTrial implements AutoCloseable {
     }
     System.out.println("| until all threads stand, µs | median | 9 of 10 | 99 of 100 | longest |");
     System.out.println("|---|---|---|---|---|");
-    measure("nothing", () -> {});
+    print("nothing", measure(() -> {}, WARM_UP, MEASURED));
     for (var precision : precisions) {
       try (var trial = new SafepointTrial(precision, threads)) {
         for (var operator : trial.operators().entrySet()) {
-          measure(operator.getKey(), operator.getValue());
+          print(operator.getKey(), measure(operator.getValue(), WARM_UP, MEASURED));
         }
       }
     }
@@ -116,9 +116,10 @@ public final class SafepointTrial implements AutoCloseable {
     return tensor;
   }
 
-  private static void measure(String what, Runnable operator) throws Exception {
+  /** What each stop took while an operator computed: µs, in rising order. */
+  static double[] measure(Runnable operator, Duration warmUp, Duration measured) throws Exception {
     long begin = System.nanoTime();
-    long end = begin + WARM_UP.plus(MEASURED).toNanos();
+    long end = begin + warmUp.plus(measured).toNanos();
     var computing =
         Thread.ofPlatform()
             .start(
@@ -127,7 +128,7 @@ public final class SafepointTrial implements AutoCloseable {
                     operator.run();
                   }
                 });
-    Thread.sleep(WARM_UP);
+    Thread.sleep(warmUp);
     try (var recording = new Recording()) {
       recording.enable(SYNCHRONIZATION).withThreshold(Duration.ZERO);
       recording.start();
@@ -136,11 +137,10 @@ public final class SafepointTrial implements AutoCloseable {
         Thread.sleep(PAUSE_MILLIS);
       }
       recording.stop();
-      print(what, durations(recording));
+      return durations(recording);
     }
   }
 
-  /** In µs, in rising order. */
   private static double[] durations(Recording recording) throws IOException {
     var file = Files.createTempFile("gatun", ".jfr");
     try {
@@ -166,7 +166,8 @@ public final class SafepointTrial implements AutoCloseable {
         at(sorted, 1));
   }
 
-  private static double at(double[] sorted, double share) {
+  /** The number that so large a share is below. */
+  static double at(double[] sorted, double share) {
     return sorted.length == 0
         ? Double.NaN
         : sorted[Math.min(sorted.length - 1, (int) (sorted.length * share))];
