@@ -1,10 +1,9 @@
 package dev.gatun.runtime.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-
 import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
@@ -29,6 +28,9 @@ final class ByteLanes {
 
   private static final int MAGNITUDE = 0x7FFFFFFF;
   private static final int INFINITY = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
+
+  /** Four bytes; without alignment, which would be checked each time. */
+  private static final ValueLayout.OfInt FOUR = ValueLayout.JAVA_INT_UNALIGNED;
 
   private static final int WIDTH = MicroKernel.WIDTH;
   private static final int TILE = 16;
@@ -111,13 +113,15 @@ final class ByteLanes {
    * [blocks][2][16][16][4]}, as {@link BrainRows#transpose} does.
    */
   static void transpose(MemorySegment rows, MemorySegment to, long at, int blocks) {
-    long first = at / Integer.BYTES;
-    int fours = blocks * TILE;
     for (int n = 0; n < ByteWeight.WIDTH; n++) {
-      for (int four = 0; four < fours; four++) {
-        long row = (four / TILE * 2 + n / TILE) * (long) TILE + four % TILE;
-        int value = rows.getAtIndex(JAVA_INT, (long) n * fours + four);
-        to.setAtIndex(JAVA_INT, first + row * TILE + n % TILE, value);
+      for (int block = 0; block < blocks; block++) {
+        long from = ((long) n * blocks + block) * ByteWeight.DEPTH;
+        long row = (block * 2L + n / TILE) * TILE;
+        long target = at + (row * TILE + n % TILE) * Integer.BYTES;
+        for (int four = 0; four < TILE; four++) {
+          int value = rows.get(FOUR, from + (long) four * Integer.BYTES);
+          to.set(FOUR, target + (long) four * TILE * Integer.BYTES, value);
+        }
       }
     }
   }
