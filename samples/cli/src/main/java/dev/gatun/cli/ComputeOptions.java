@@ -36,7 +36,7 @@ final class ComputeOptions {
                 String.class,
                 "In what products are computed: bf16 is faster on AMX, AVX512-BF16 or a GPU, and"
                     + " becomes f32 where there is none; auto is bf16 there for weights of 16 bits, else f32;"
-                    + " i8, on AMX or AVX512-VNNI, is still faster in linear layers and much coarser."
+                    + " i8, on AMX, VNNI or AVX2, is still faster in linear layers and much coarser."
                     + " Default: f32."))
         .addOption(
             Command.option(
