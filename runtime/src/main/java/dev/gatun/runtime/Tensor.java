@@ -100,7 +100,8 @@ public final class Tensor implements AutoCloseable {
   /**
    * A tensor over memory that somebody else owns, for example a mapped file.
    *
-   * @param segment exactly the bytes of the elements, row-major and little-endian
+   * @param segment exactly the bytes of the elements, row-major and little-endian; of an arena
+   *     whose memory any thread may access, since operators share their work among threads
    */
   public static Tensor wrap(Device device, DType dtype, Shape shape, MemorySegment segment) {
     long bytes = Math.multiplyExact(shape.size(), dtype.bytes());

@@ -446,12 +446,35 @@ class ByteTest {
     }
   }
 
+  /** Once the compiler has seen to it; until then, every vector is an object. */
+  @Test
+  void itAllocatesNothing() {
+    try (var backend = open(2);
+        var tensors = new TestTensors();
+        var weight = backend.pack(tensors.random(70, 100))) {
+      var x = tensors.random(40, 100);
+      var out = tensors.out(40, 70);
+      var epilogue = new Epilogue(tensors.random(70), Activation.GELU_TANH);
+      int clean = 0;
+      for (int i = 0; i < 1_000_000 && clean < 20; i++) {
+        long before = Allocated.bytes();
+        backend.linear(x, weight, epilogue, null, out, out);
+        clean = Allocated.bytes() == before ? clean + 1 : 0;
+      }
+      assertEquals(20, clean, "linear goes on allocating");
+    }
+  }
+
   @Test
   void itSaysWhatItDoes() {
     try (var backend = open(1)) {
       assertEquals("cpu", backend.name());
       assertEquals(Precision.I8, backend.precision());
-      assertTrue(backend.description().contains("int8"), backend.description());
+      var description = backend.description();
+      assertTrue(description.contains("int8"), description);
+      if (Integer.getInteger("gatun.cpu.vectorBits", 512) == 256) {
+        assertTrue(description.matches(".*int8 [a-z ]* on AVX(2|-VNNI) vectors.*"), description);
+      }
     }
   }
 }

@@ -90,7 +90,7 @@ final class BrainProduct {
   }
 
   /** Why this code has no vectors of 512 bits, with the cure; empty if it has. */
-  static String wholeVectors() {
+  private static String wholeVectors() {
     return Integer.getInteger("gatun.cpu.vectorBits", VECTOR_BITS) == VECTOR_BITS
         ? ""
         : "it needs vectors of 512 bits: leave -Dgatun.cpu.vectorBits out";

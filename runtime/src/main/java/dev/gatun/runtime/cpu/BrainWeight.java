@@ -64,7 +64,7 @@ final class BrainWeight implements Weight {
           var a = buffers.arguments();
           long filled = buffers.staging().atLeast(WIDTH * stride);
           long rowBytes = (long) in * type.bytes();
-          BrainRows.toBlocks(type, a, rows, rowBytes, filled, stride, count, in);
+          BrainRows.toBlocks(type, a, rows.address(), rowBytes, filled, stride, count, in);
           buffers
               .staging()
               .segment()

@@ -12,7 +12,7 @@ import dev.gatun.runtime.cpu.ByteProduct.Unit;
  * <p>The rows of x are quantised once, by all threads. Then each thread takes panels of the weight;
  * a chunk of rows and a piece of their inputs that stay in the second-level cache pass under each
  * of them, while the panel after it is fetched, and floats are made of the sums: by {@link
- * BrainEpilogue} or, without AVX-512, by {@link ByteLanes}.
+ * BrainEpilogue} or, on a narrow unit, by {@link ByteLanes}.
  */
 final class ByteGemm implements AutoCloseable {
   private static final int ROWS = BrainProduct.ROWS;
@@ -28,7 +28,7 @@ final class ByteGemm implements AutoCloseable {
   /** Bytes of a row of A in a piece. */
   private static final int PIECE = 3072;
 
-  /** Rows without AVX-512, where blocks of rows are six high. */
+  /** Rows on a narrow unit, where blocks of rows are six high. */
   private static final int NARROW_CHUNK = 192;
 
   /** Fewest units of work for each worker. */
@@ -44,10 +44,10 @@ final class ByteGemm implements AutoCloseable {
   /** Bytes of a row of sums. */
   private static final int SUM_BYTES = WIDTH * Integer.BYTES;
 
-  private final Unit unit = ByteProduct.unit();
+  private final Unit unit;
 
   /** Blocks of inputs in a piece. */
-  private final int pieceBlocks = PIECE / (DEPTH * unit.factorBytes());
+  private final int pieceBlocks;
 
   private final ThreadTeam team;
   private final Scratch[] arrays;
@@ -57,18 +57,17 @@ final class ByteGemm implements AutoCloseable {
   private final NativeBuffer scales = new NativeBuffer();
   private final BrainBias bias = new BrainBias();
 
-  /** Null without AVX-512. */
-  private final BrainEpilogue epilogue = unit.isNarrow() ? null : new BrainEpilogue();
+  /** Null on a narrow unit. */
+  private final BrainEpilogue epilogue;
 
-  /** Null with it. */
-  private final ByteLanes lanes = unit.isNarrow() ? new ByteLanes() : null;
+  /** Null on another. */
+  private final ByteLanes lanes;
 
   private final ThreadTeam.Work quantising = this::quantise;
   private final ThreadTeam.Work multiplying = this::multiply;
 
   // The call that is running.
   private Tensor x;
-  private Tensor out;
   private long weight;
   private long starts;
   private int rows;
@@ -81,8 +80,17 @@ final class ByteGemm implements AutoCloseable {
   private int chunk; // rows of a unit of work
   private int group; // panels of it
 
-  ByteGemm(ThreadTeam team, Scratch[] arrays) {
+  /**
+   * A product for a team.
+   *
+   * @param unit that is there, usually {@link ByteProduct#unit}
+   */
+  ByteGemm(ThreadTeam team, Scratch[] arrays, Unit unit) {
     this.team = team;
+    this.unit = unit;
+    pieceBlocks = PIECE / (DEPTH * unit.factorBytes());
+    epilogue = unit.isNarrow() ? null : new BrainEpilogue();
+    lanes = unit.isNarrow() ? new ByteLanes() : null;
     this.arrays = arrays;
     scratch = new BrainScratch[team.size()];
     for (int i = 0; i < scratch.length; i++) {
@@ -91,13 +99,17 @@ final class ByteGemm implements AutoCloseable {
     packer = new PanelPacker(team, scratch);
   }
 
+  /** Whether not all of it is machine code. */
+  boolean needsCompiler() {
+    return unit.isNarrow();
+  }
+
   ByteWeight pack(Tensor matrix) {
-    return new ByteWeight(matrix, packer);
+    return new ByteWeight(matrix, packer, unit);
   }
 
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
     this.x = x;
-    this.out = out;
     weight = w.address("linear");
     starts = w.starts().address();
     rows = Math.toIntExact(out.shape().rows());
@@ -170,9 +182,9 @@ final class ByteGemm implements AutoCloseable {
     int panels = ByteWeight.panelCount(columns);
     int groups = Math.ceilDiv(panels, group);
     int units = Math.multiplyExact(Math.ceilDiv(rows, chunk), groups);
-    for (int piece; (piece = team.take()) < units; ) {
-      int row = piece / groups * chunk;
-      int panel = piece % groups * group;
+    for (int part; (part = team.take()) < units; ) {
+      int row = part / groups * chunk;
+      int panel = part % groups * group;
       int count = Math.min(chunk, rows - row);
       multiply(worker, row, count, panel, Math.min(panel + group, panels));
     }
@@ -185,8 +197,6 @@ final class ByteGemm implements AutoCloseable {
     long sumBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long panelBytes = (long) blocks * ByteWeight.BLOCK_BYTES;
     long sums = buffers.sums().atLeast(group * sumBytes);
-    long outStride = (long) out.rowStride() * out.dtype().bytes();
-    long outRow = out.address() + row * outStride;
     for (int piece = 0; piece < blocks; piece += pieceBlocks) {
       boolean begin = piece == 0;
       int steps = Math.min(pieceBlocks, blocks - piece);
@@ -202,10 +212,14 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainProduct.C, sums)
           .set(BrainProduct.C_STRIDE, SUM_BYTES)
           .set(BrainProduct.C_PANEL, sumBytes)
-          .set(BrainProduct.OUT, outRow + (long) panel * WIDTH * out.dtype().bytes())
-          .set(BrainProduct.OUT_STRIDE, outStride)
-          .set(BrainProduct.OUT_PANEL, SUM_BYTES)
           .set(BrainProduct.STEPS, steps);
+      if (epilogue != null) {
+        buffers
+            .product()
+            .set(BrainProduct.OUT, epilogue.place(row, panel * WIDTH))
+            .set(BrainProduct.OUT_STRIDE, epilogue.stride())
+            .set(BrainProduct.OUT_PANEL, SUM_BYTES);
+      }
       unit.multiply(buffers.product(), count, end - panel, steps);
     }
     for (int p = panel; p < end; p++) {

@@ -40,6 +40,11 @@ final class ByteLanes {
   private MemorySegment bias;
   private int columns;
 
+  /** Whether the JVM computes with such vectors, not with an object for each. */
+  static boolean areFast() {
+    return FloatVector.SPECIES_PREFERRED.vectorBitSize() >= F.vectorBitSize();
+  }
+
   /**
    * Copies a row of floats, and zeros behind them.
    *

@@ -45,8 +45,8 @@ final class ByteProduct {
       return switch (this) {
         case TILES -> features.avx512bw() && features.amxInt8() && SystemCalls.requestTiles();
         case WIDE -> features.avx512bw() && features.avx512Vnni();
-        case FOURS -> features.avx2() && features.avxVnni();
-        case PAIRS -> features.avx2();
+        case FOURS -> features.avx2() && features.avxVnni() && ByteLanes.areFast();
+        case PAIRS -> features.avx2() && ByteLanes.areFast();
       };
     }
 
@@ -70,7 +70,7 @@ final class ByteProduct {
       return this == PAIRS ? Short.BYTES : 1;
     }
 
-    /** Whether {@link ByteLanes} does what goes before and after, for lack of AVX-512. */
+    /** Whether {@link ByteLanes} does what goes before and after; else it is code of AVX-512. */
     boolean isNarrow() {
       return this == FOURS || this == PAIRS;
     }
@@ -119,8 +119,8 @@ final class ByteProduct {
       Cpuid.features(); // what refuses code is to say so itself, not while a class is initialised
       return Settled.UNIT.isPresent()
           ? ""
-          : "this processor has neither matrix tiles (amx_int8) nor vectors of 256 bits (avx2) for"
-              + " bytes: compute in f32";
+          : "this processor, or this JVM, has neither matrix tiles (amx_int8) nor vectors of 256 bits"
+              + " (avx2) for bytes: compute in f32";
     } catch (CodeRefusedException e) {
       return e.getMessage();
     }

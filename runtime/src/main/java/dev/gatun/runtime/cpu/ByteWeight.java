@@ -7,6 +7,7 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
+import dev.gatun.runtime.cpu.ByteProduct.Unit;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -31,6 +32,7 @@ final class ByteWeight implements Weight {
 
   private static final int TILE = 16;
 
+  private final Unit unit;
   private final int out;
   private final int in;
   private final Tensor panels;
@@ -46,14 +48,15 @@ final class ByteWeight implements Weight {
   }
 
   /** Quantises and re-lays {@code matrix [out, in]}. */
-  ByteWeight(Tensor matrix, PanelPacker packer) {
+  ByteWeight(Tensor matrix, PanelPacker packer, Unit unit) {
+    this.unit = unit;
     out = matrix.dim(0);
     in = matrix.dim(1);
     int blocks = blocks(in);
     int count = panelCount(out);
+    panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
     scales = Tensor.allocate(DType.F32, Shape.of(count, WIDTH));
     starts = Tensor.allocate(DType.I32, Shape.of(count, WIDTH));
-    panels = Tensor.allocate(DType.I8, Shape.of(count, blocks, BLOCK_BYTES));
     try {
       pack(matrix, packer, blocks);
     } catch (RuntimeException | Error e) {
@@ -63,7 +66,7 @@ final class ByteWeight implements Weight {
   }
 
   private void pack(Tensor matrix, PanelPacker packer, int blocks) {
-    boolean narrow = ByteProduct.unit().isNarrow();
+    boolean narrow = unit.isNarrow();
     var type = matrix.dtype() == DType.BF16 && !narrow ? DType.BF16 : DType.F32;
     long stride = (long) blocks * DEPTH;
     packer.pack(
@@ -73,12 +76,21 @@ final class ByteWeight implements Weight {
           long bytes = buffers.staging().atLeast(WIDTH * stride);
           // Rows of bytes whose blocks, and then the panel, are filled up with zeros.
           if (narrow) {
-            quantise(buffers, first, count);
+            quantise(buffers, rows, first, count);
           } else {
             long rowBytes = (long) in * type.bytes();
             long to = scales.address() + first * (long) Float.BYTES;
             ByteRows.quantise(
-                type, buffers.arguments(), rows, rowBytes, bytes, stride, to, count, in, 0);
+                type,
+                buffers.arguments(),
+                rows.address(),
+                rowBytes,
+                bytes,
+                stride,
+                to,
+                count,
+                in,
+                0);
           }
           var staging = buffers.staging().segment();
           staging.asSlice(count * stride, (WIDTH - count) * stride).fill((byte) 0);
@@ -89,18 +101,18 @@ final class ByteWeight implements Weight {
             long to = panels.address() + panel;
             BrainRows.transpose(buffers.arguments(), bytes, stride, to, blocks);
           }
-          if (ByteProduct.unit().offset() != 0) {
+          if (unit.offset() != 0) {
             begin(buffers, first, panels.address() + panel, blocks);
           }
         });
   }
 
   /** Without machine code for rows. */
-  private void quantise(BrainScratch buffers, int first, int count) {
+  private void quantise(BrainScratch buffers, MemorySegment rows, int first, int count) {
     int length = blocks(in) * DEPTH;
     float[] x = buffers.floats(length);
     for (int i = 0; i < count; i++) {
-      ByteLanes.copy(buffers.sums().segment(), i * (long) in, in, x, length);
+      ByteLanes.copy(rows, i * (long) in, in, x, length);
       var to = buffers.staging().segment();
       float scale = ByteLanes.bytes(x, length, 0, to, (long) i * length);
       scales.setFloat(first + i, scale);
@@ -115,7 +127,6 @@ final class ByteWeight implements Weight {
    */
   private void begin(BrainScratch buffers, int first, long panel, int blocks) {
     long row = buffers.scores().atLeast((long) blocks * DEPTH);
-    var unit = ByteProduct.unit();
     buffers.scores().segment().asSlice(0, (long) blocks * DEPTH).fill((byte) unit.offset());
     long to = starts.address() + first * (long) Integer.BYTES;
     buffers

@@ -65,11 +65,11 @@ final class CpuBackend implements Backend {
     samples = new Samples(team, scratch);
     copying = new Copying(team);
     this.precision = precision;
-    bytes = precision == Precision.I8 ? new ByteGemm(team, scratch) : null;
+    bytes = precision == Precision.I8 ? new ByteGemm(team, scratch, ByteProduct.unit()) : null;
     boolean rest = bytes != null && BrainProduct.unavailable().isEmpty();
     brain = precision == Precision.BF16 || rest ? new BrainOperators(team, winograd) : null;
     groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());
-    WarmUp.start();
+    WarmUp.start(precision);
   }
 
   @Override
@@ -266,6 +266,9 @@ final class CpuBackend implements Backend {
       Tensor x, Weight weight, Epilogue epilogue, Tensor gate, Tensor residual, Tensor out) {
     OperatorChecks.linear(device(), factorType(), x, weight, epilogue, gate, residual, out);
     if (bytes != null && weight instanceof ByteWeight packed) {
+      if (bytes.needsCompiler()) {
+        WarmUp.await();
+      }
       event.begin();
       bytes.linear(x, packed, epilogue, gate, residual, out);
     } else if (brain != null) {

@@ -18,6 +18,10 @@ final class PackedWeight implements Weight {
 
   private final int out;
   private final int in;
+
+  /** From a row to the next, so that one column of all of them is not a single set of a cache. */
+  private final int pitch;
+
   private final Tensor panels;
 
   /** Made when a gradient is first asked for. */
@@ -36,6 +40,7 @@ final class PackedWeight implements Weight {
   private PackedWeight(Tensor matrix, Consumer<ThreadTeam.Work> team) {
     out = matrix.dim(0);
     in = matrix.dim(1);
+    pitch = Math.addExact(in, LINE);
     panels = Tensor.allocate(DType.F32, Shape.of(panelCount(out), in, MicroKernel.WIDTH));
     try {
       team.accept((worker, workers) -> pack(matrix, worker, workers));
@@ -49,24 +54,19 @@ final class PackedWeight implements Weight {
   private void pack(Tensor matrix, int worker, int workers) {
     int first = ThreadTeam.begin(panelCount(out), worker, workers);
     int end = ThreadTeam.begin(panelCount(out), worker + 1, workers);
-    float[] rows = new float[first < end ? MicroKernel.WIDTH * pitch() : 0];
+    float[] rows = new float[first < end ? MicroKernel.WIDTH * pitch : 0];
     float[] panel = new float[first < end ? MicroKernel.WIDTH * in : 0];
     for (int p = first; p < end; p++) {
       int row = p * MicroKernel.WIDTH;
       int count = Math.min(MicroKernel.WIDTH, out - row);
       for (int r = 0; r < count; r++) {
         long from = (long) (row + r) * matrix.rowStride();
-        read(matrix.dtype(), matrix.segment(), from, rows, r * pitch(), in);
+        read(matrix.dtype(), matrix.segment(), from, rows, r * pitch, in);
       }
       transpose(rows, count, panel);
       long to = (long) row * in * Float.BYTES;
       MemorySegment.copy(panel, 0, panels.segment(), Tensor.FLOAT, to, panel.length);
     }
-  }
-
-  /** From a row to the next, so that one column of all of them is not a single set of a cache. */
-  private int pitch() {
-    return Math.addExact(in, LINE);
   }
 
   static int panelCount(int out) {
@@ -99,7 +99,6 @@ final class PackedWeight implements Weight {
     if (count < MicroKernel.WIDTH) {
       Arrays.fill(panel, 0);
     }
-    int pitch = pitch();
     for (int k = 0; k < in; k++) {
       for (int r = 0; r < count; r++) {
         panel[k * MicroKernel.WIDTH + r] = rows[r * pitch + k];

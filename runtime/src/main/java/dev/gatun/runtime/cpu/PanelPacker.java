@@ -23,11 +23,11 @@ final class PanelPacker {
      * Makes a panel.
      *
      * @param buffers of the thread, but for {@link BrainScratch#sums}
-     * @param rows address of the rows, back to back
+     * @param rows memory that begins with the rows, back to back, in f32 or what was asked for
      * @param first the first one's number in the matrix
      * @param count how many, up to {@link BrainWeight#WIDTH}
      */
-    void make(BrainScratch buffers, long rows, int first, int count);
+    void make(BrainScratch buffers, MemorySegment rows, int first, int count);
   }
 
   PanelPacker(ThreadTeam team, BrainScratch[] scratch) {
@@ -59,11 +59,12 @@ final class PanelPacker {
     int out = matrix.dim(0);
     long rowBytes = (long) matrix.dim(1) * matrix.dtype().bytes();
     var buffers = scratch[worker];
-    long rows = buffers.sums().atLeast(WIDTH * rowBytes);
+    buffers.sums().atLeast(WIDTH * rowBytes);
+    var rows = buffers.sums().segment();
     for (int first; (first = team.take() * WIDTH) < out; ) {
       int count = Math.min(WIDTH, out - first);
       // The matrix may be a mapped file that somebody cuts off meanwhile: Java's copy survives it.
-      copyRows(first, count, rowBytes, buffers.sums().segment());
+      copyRows(first, count, rowBytes, rows);
       panel.make(buffers, rows, first, count);
     }
   }

@@ -71,8 +71,9 @@ final class ThreadTeam implements AutoCloseable {
       work = null;
     }
     var thrown = failure;
-    if (thrown instanceof InternalError fault) {
-      throw fault; // a mapped file was cut off: who mapped it can say which
+    if (thrown instanceof VirtualMachineError e) {
+      // A mapped file was cut off, or there is not enough memory: the caller knows what to say.
+      throw e;
     }
     if (thrown != null) {
       throw new IllegalStateException("a worker thread failed: " + thrown, thrown);

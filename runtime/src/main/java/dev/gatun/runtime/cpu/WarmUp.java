@@ -4,6 +4,7 @@ import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.AttentionSpec;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.Precision;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.reference.HostMovement;
@@ -46,12 +47,16 @@ final class WarmUp implements Runnable {
   /** Turns of a loop. */
   private static final int DEPTH = 32;
 
-  private WarmUp() {}
+  private final Precision precision;
+
+  private WarmUp(Precision precision) {
+    this.precision = precision;
+  }
 
   /** Starts the warm-up in the background, the first time in a JVM. */
-  static void start() {
+  static void start(Precision precision) {
     if (STARTED.compareAndSet(false, true)) {
-      Thread.ofPlatform().daemon().name("gatun-warm-up").start(new WarmUp());
+      Thread.ofPlatform().daemon().name("gatun-warm-up").start(new WarmUp(precision));
     }
   }
 
@@ -81,6 +86,9 @@ final class WarmUp implements Runnable {
         products();
       }
       operators();
+      if (precision == Precision.I8 && ByteProduct.unit().isNarrow()) {
+        bytes();
+      }
       if (!FloatTiles.USED) {
         TileCheck.run();
       }
@@ -160,6 +168,27 @@ final class WarmUp implements Runnable {
         HostMovement.copy(image.columns(0, 2), image.columns(2, 4));
         elementwise.combine(1, image.columns(0, 2), 1, image.columns(2, 4), image.columns(0, 2));
         elementwise.clamp(image, -1, 1, image);
+      }
+    }
+  }
+
+  /** What is not machine code of a product of bytes. */
+  private static void bytes() {
+    var gemm = new ByteGemm(new ThreadTeam(1), new Scratch[] {new Scratch()}, ByteProduct.unit());
+    int width = 2 * ByteWeight.DEPTH;
+    int rows = 2 * DEPTH;
+    try (gemm;
+        var x = Tensor.allocate(DType.F32, Shape.of(rows, width));
+        var y = Tensor.allocate(DType.F32, Shape.of(rows, width));
+        var row = Tensor.allocate(DType.F32, Shape.of(1, width));
+        var bias = Tensor.allocate(DType.F32, Shape.of(width));
+        var matrix = Tensor.allocate(DType.F32, Shape.of(width, width));
+        var weight = gemm.pack(matrix)) {
+      var plain = new Epilogue(bias, Activation.IDENTITY);
+      var gelu = new Epilogue(bias, Activation.GELU_TANH);
+      for (int i = 0; i < OPERATORS; i++) {
+        gemm.linear(x, weight, gelu, null, null, y);
+        gemm.linear(x, weight, plain, row, x, y);
       }
     }
   }

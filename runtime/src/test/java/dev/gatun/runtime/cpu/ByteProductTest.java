@@ -147,7 +147,7 @@ class ByteProductTest {
       this.steps = steps;
       this.panels = panels;
       width = (steps + 1) * DEPTH;
-      int whole = Math.ceilDiv(rows, BrainProduct.ROWS) * BrainProduct.ROWS;
+      int whole = (rows / BrainProduct.ROWS + 1) * BrainProduct.ROWS;
       a = numbers(Shape.of(whole, width), bytes);
       factors = Tensor.allocate(DType.I16, a.shape());
       b = numbers(Shape.of(panels, steps, WIDTH * DEPTH), bytes);
@@ -187,27 +187,40 @@ class ByteProductTest {
         start.segment().setAtIndex(JAVA_INT, n, -unit.offset() * sum);
       }
       c.segment().fill((byte) -1);
-      unit.multiply(arguments(unit), rows, panels, steps);
+      // In two pieces, the second of which goes on with what the first has left.
+      int piece = steps / 2;
+      if (piece > 0) {
+        unit.multiply(arguments(unit, 0, piece), rows, panels, piece);
+      }
+      unit.multiply(arguments(unit, piece, steps - piece), rows, panels, steps - piece);
+      if (unit != Unit.TILES) {
+        // A tile is always whole, a vector belongs to a row.
+        byte[] beyond = c.slice(rows, c.dim(0)).segment().toArray(JAVA_BYTE);
+        byte[] untouched = new byte[beyond.length];
+        Arrays.fill(untouched, (byte) -1);
+        assertArrayEquals(untouched, beyond, "beyond " + rows + " rows, " + unit);
+      }
       return result();
     }
 
-    private Arguments arguments(Unit unit) {
+    private Arguments arguments(Unit unit, int first, int count) {
+      long columns = (long) panels * WIDTH * Integer.BYTES;
       return scratch
           .product()
-          .set(BrainProduct.A, factors.address())
+          .set(BrainProduct.A, factors.address() + (long) first * DEPTH * unit.factorBytes())
           .set(BrainProduct.A_STRIDE, (long) width * unit.factorBytes())
-          .set(BrainProduct.B, b.address())
+          .set(BrainProduct.B, b.address() + (long) first * ByteWeight.BLOCK_BYTES)
           .set(BrainProduct.B_PANEL, (long) steps * ByteWeight.BLOCK_BYTES)
-          .set(BrainProduct.START, start.address())
-          .set(BrainProduct.START_STRIDE, 0)
+          .set(BrainProduct.START, first == 0 ? start.address() : c.address())
+          .set(BrainProduct.START_STRIDE, first == 0 ? 0 : columns)
           .set(BrainProduct.START_PANEL, WIDTH * Integer.BYTES)
           .set(BrainProduct.C, c.address())
-          .set(BrainProduct.C_STRIDE, (long) panels * WIDTH * Integer.BYTES)
+          .set(BrainProduct.C_STRIDE, columns)
           .set(BrainProduct.C_PANEL, WIDTH * Integer.BYTES)
           .set(BrainProduct.OUT, c.address())
-          .set(BrainProduct.OUT_STRIDE, (long) panels * WIDTH * Integer.BYTES)
+          .set(BrainProduct.OUT_STRIDE, columns)
           .set(BrainProduct.OUT_PANEL, WIDTH * Integer.BYTES)
-          .set(BrainProduct.STEPS, steps);
+          .set(BrainProduct.STEPS, count);
     }
 
     private int[] result() {
