@@ -68,6 +68,7 @@ final class ByteGemm implements AutoCloseable {
 
   // The call that is running.
   private Tensor x;
+  private Tensor out;
   private long weight;
   private long starts;
   private int rows;
@@ -110,6 +111,7 @@ final class ByteGemm implements AutoCloseable {
 
   void linear(Tensor x, ByteWeight w, Epilogue e, Tensor gate, Tensor residual, Tensor out) {
     this.x = x;
+    this.out = out;
     weight = w.address("linear");
     starts = w.starts().address();
     rows = Math.toIntExact(out.shape().rows());
@@ -197,6 +199,8 @@ final class ByteGemm implements AutoCloseable {
     long sumBytes = (long) rowBlocks * ROWS * SUM_BYTES;
     long panelBytes = (long) blocks * ByteWeight.BLOCK_BYTES;
     long sums = buffers.sums().atLeast(group * sumBytes);
+    long outStride = (long) out.rowStride() * out.dtype().bytes();
+    int outBytes = WIDTH * out.dtype().bytes();
     for (int piece = 0; piece < blocks; piece += pieceBlocks) {
       boolean begin = piece == 0;
       int steps = Math.min(pieceBlocks, blocks - piece);
@@ -212,14 +216,10 @@ final class ByteGemm implements AutoCloseable {
           .set(BrainProduct.C, sums)
           .set(BrainProduct.C_STRIDE, SUM_BYTES)
           .set(BrainProduct.C_PANEL, sumBytes)
+          .set(BrainProduct.OUT, out.address() + row * outStride + (long) panel * outBytes)
+          .set(BrainProduct.OUT_STRIDE, outStride)
+          .set(BrainProduct.OUT_PANEL, outBytes)
           .set(BrainProduct.STEPS, steps);
-      if (epilogue != null) {
-        buffers
-            .product()
-            .set(BrainProduct.OUT, epilogue.place(row, panel * WIDTH))
-            .set(BrainProduct.OUT_STRIDE, epilogue.stride())
-            .set(BrainProduct.OUT_PANEL, SUM_BYTES);
-      }
       unit.multiply(buffers.product(), count, end - panel, steps);
     }
     for (int p = panel; p < end; p++) {

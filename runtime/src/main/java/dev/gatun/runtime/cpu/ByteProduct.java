@@ -86,8 +86,9 @@ final class ByteProduct {
           int blocks = Math.ceilDiv(rows, BrainProduct.ROWS);
           BrainTiles.multiply(Tiles.CODE, arguments, blocks, panels, steps);
         }
-        case WIDE -> BrainVectors.multiply(Vectors.CODE, arguments, rows, panels, steps);
-        case FOURS, PAIRS -> ByteVectors.multiply(this, arguments, rows, panels, steps);
+        case WIDE -> Wide.CODE.multiply(arguments, rows, panels, steps);
+        case FOURS -> Fours.CODE.multiply(arguments, rows, panels, steps);
+        case PAIRS -> Pairs.CODE.multiply(arguments, rows, panels, steps);
       }
     }
   }
@@ -106,8 +107,18 @@ final class ByteProduct {
   }
 
   /** The same. */
-  private static final class Vectors {
-    private static final BrainVectors.Code CODE = BrainVectors.Code.of(Assembler::vpdpbusd);
+  private static final class Wide {
+    private static final VectorCode CODE = new VectorCode(new BrainVectors(Assembler::vpdpbusd));
+  }
+
+  /** The same. */
+  private static final class Fours {
+    private static final VectorCode CODE = new VectorCode(new ByteVectors(Unit.FOURS));
+  }
+
+  /** The same. */
+  private static final class Pairs {
+    private static final VectorCode CODE = new VectorCode(new ByteVectors(Unit.PAIRS));
   }
 
   /** Why there is no such product here, with the cure; empty if there is. */
