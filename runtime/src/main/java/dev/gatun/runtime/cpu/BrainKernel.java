@@ -3,7 +3,6 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
-import dev.gatun.runtime.reference.HostMovement;
 
 /**
  * The kernel of a convolution in bf16, as the weight of a linear layer on windows, {@code [out,
@@ -25,7 +24,7 @@ final class BrainKernel implements PanelKernel {
     in = kernel.dim(1);
     height = kernel.dim(2);
     width = kernel.dim(3);
-    try (var rows = HostMovement.windowRows(kernel)) {
+    try (var rows = packer.windowRows(kernel)) {
       weight = new BrainWeight(rows, packer);
     }
   }

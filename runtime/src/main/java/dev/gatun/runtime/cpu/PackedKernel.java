@@ -3,7 +3,6 @@ package dev.gatun.runtime.cpu;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
-import dev.gatun.runtime.reference.HostMovement;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -24,7 +23,7 @@ final class PackedKernel implements PanelKernel {
     in = kernel.dim(1);
     height = kernel.dim(2);
     width = kernel.dim(3);
-    try (var rows = HostMovement.windowRows(kernel)) {
+    try (var rows = WindowRows.of(kernel, team)) {
       weight = new PackedWeight(rows, team);
     }
   }

@@ -6,7 +6,6 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Weight;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
-import java.util.function.Consumer;
 
 /**
  * The matrix of a linear layer, cut into panels of {@link MicroKernel#WIDTH} output features:
@@ -29,34 +28,32 @@ final class PackedWeight implements Weight {
 
   /** Re-lays {@code matrix [out, in]} by this thread alone. */
   PackedWeight(Tensor matrix) {
-    this(matrix, panels -> panels.run(0, 1));
+    this(matrix, new ThreadTeam(1));
   }
 
   /** Re-lays {@code matrix [out, in]} by all threads of a team. */
   PackedWeight(Tensor matrix, ThreadTeam team) {
-    this(matrix, team::run);
-  }
-
-  private PackedWeight(Tensor matrix, Consumer<ThreadTeam.Work> team) {
     out = matrix.dim(0);
     in = matrix.dim(1);
     pitch = Math.addExact(in, LINE);
     panels = Tensor.allocate(DType.F32, Shape.of(panelCount(out), in, MicroKernel.WIDTH));
     try {
-      team.accept((worker, workers) -> pack(matrix, worker, workers));
+      team.run((worker, workers) -> pack(matrix, team));
     } catch (RuntimeException | Error e) {
       panels.close();
       throw e;
     }
   }
 
-  /** The share of a worker: neighbouring panels, since a file is read fastest in order. */
-  private void pack(Tensor matrix, int worker, int workers) {
-    int first = ThreadTeam.begin(panelCount(out), worker, workers);
-    int end = ThreadTeam.begin(panelCount(out), worker + 1, workers);
-    float[] rows = new float[first < end ? MicroKernel.WIDTH * pitch : 0];
-    float[] panel = new float[first < end ? MicroKernel.WIDTH * in : 0];
-    for (int p = first; p < end; p++) {
+  /** Panels that no other worker has taken: while weights are loaded, the compiler is busy, too. */
+  private void pack(Tensor matrix, ThreadTeam team) {
+    float[] rows = null;
+    float[] panel = null;
+    for (int p; (p = team.take()) < panelCount(out); ) {
+      if (rows == null) {
+        rows = new float[MicroKernel.WIDTH * pitch];
+        panel = new float[MicroKernel.WIDTH * in];
+      }
       int row = p * MicroKernel.WIDTH;
       int count = Math.min(MicroKernel.WIDTH, out - row);
       for (int r = 0; r < count; r++) {

@@ -55,6 +55,11 @@ final class PanelPacker {
     }
   }
 
+  /** The rows of a convolution's kernel, see {@link WindowRows}. */
+  Tensor windowRows(Tensor kernel) {
+    return WindowRows.of(kernel, team);
+  }
+
   private void pack(int worker, int workers) {
     int out = matrix.dim(0);
     long rowBytes = (long) matrix.dim(1) * matrix.dtype().bytes();
