@@ -6,6 +6,7 @@ import dev.gatun.models.NetworkConfig;
 import dev.gatun.models.NetworkFamily;
 import dev.gatun.models.NetworkFamily.Hints;
 import dev.gatun.models.ParameterException;
+import dev.gatun.models.Parameters;
 import dev.gatun.models.adm.ClassifierConfig;
 import dev.gatun.models.checkpoint.Checkpoint;
 import dev.gatun.models.checkpoint.CheckpointException;
@@ -25,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 
 /**
@@ -352,6 +354,12 @@ public record ModelFile(
    * @throws CheckpointException if a tensor is missing or left over, or the file was cut off
    */
   public Network load(Checkpoint checkpoint, Backend backend) throws CheckpointException {
+    return loadBy(checkpoint, (config, parameters) -> family.load(config, parameters, backend));
+  }
+
+  /** The same of as much of it as a loader wants. */
+  <T> T loadBy(Checkpoint checkpoint, BiFunction<NetworkConfig, Parameters, T> loader)
+      throws CheckpointException {
     if (!missing.isEmpty()) {
       throw new CheckpointException(
           checkpoint.name(),
@@ -366,8 +374,7 @@ public record ModelFile(
                   CheckpointException.show(leftOver.getFirst()), others(leftOver), config.name()));
     }
     try {
-      return family.load(
-          config, layout.adapt(config, new CheckpointParameters(checkpoint)), backend);
+      return loader.apply(config, layout.adapt(config, new CheckpointParameters(checkpoint)));
     } catch (ParameterException e) {
       throw e.getCause() instanceof CheckpointException named
           ? named

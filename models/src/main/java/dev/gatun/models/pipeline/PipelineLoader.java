@@ -238,7 +238,9 @@ public final class PipelineLoader {
             "decodes latents of %d channels, %s makes %d; give the autoencoder that it was trained with"
                 .formatted(config.embedDim(), file, model.images().inChannels()));
       }
-      companions.autoencoder = (AutoencoderKL) recognised.load(checkpoint, device);
+      companions.autoencoder =
+          recognised.loadBy(
+              checkpoint, (any, parameters) -> AutoencoderKL.decoder(config, parameters, device));
       companions.note("vae", checkpoint.name(), fingerprint(checkpoint, recognised));
     }
   }

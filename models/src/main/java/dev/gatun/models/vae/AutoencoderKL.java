@@ -37,9 +37,15 @@ public final class AutoencoderKL implements Network {
   private final AutoencoderKLConfig config;
   private final Backend backend;
   private final Weights weights;
+
+  /** Null if it only decodes. */
   private final Encoder encoder;
+
   private final Decoder decoder;
+
+  /** Null if it only decodes. */
   private final Conv2d quantConv;
+
   private final Conv2d postQuantConv;
   private final TiledPass encoderTiles;
   private final TiledPass decoderTiles;
@@ -51,15 +57,32 @@ public final class AutoencoderKL implements Network {
    * @throws dev.gatun.models.ParameterException if a tensor is missing or has the wrong shape
    */
   public AutoencoderKL(AutoencoderKLConfig config, Parameters parameters, Backend backend) {
+    this(config, parameters, backend, true);
+  }
+
+  /**
+   * One that only decodes, and reads only what that needs: six tenths of kl-f8.
+   *
+   * @param parameters under LDM's keys
+   * @throws dev.gatun.models.ParameterException if a tensor is missing or has the wrong shape
+   */
+  public static AutoencoderKL decoder(
+      AutoencoderKLConfig config, Parameters parameters, Backend backend) {
+    return new AutoencoderKL(config, parameters, backend, false);
+  }
+
+  private AutoencoderKL(
+      AutoencoderKLConfig config, Parameters parameters, Backend backend, boolean encodes) {
     this.config = config;
     this.backend = backend;
     weights = new Weights(backend, parameters);
     try {
       int z = config.latentChannels();
-      encoder = new Encoder(weights, "encoder", config);
+      int c = config.embedDim();
+      encoder = encodes ? new Encoder(weights, "encoder", config) : null;
+      quantConv = encodes ? new Conv2d(weights, "quant_conv", 2 * z, 2 * c, 1) : null;
       decoder = new Decoder(weights, "decoder", config);
-      quantConv = new Conv2d(weights, "quant_conv", 2 * z, 2 * config.embedDim(), 1);
-      postQuantConv = new Conv2d(weights, "post_quant_conv", config.embedDim(), z, 1);
+      postQuantConv = new Conv2d(weights, "post_quant_conv", c, z, 1);
     } catch (RuntimeException | Error e) {
       weights.close();
       throw e;
@@ -95,9 +118,11 @@ public final class AutoencoderKL implements Network {
    * @param workspace of the same backend, for intermediates; at its old height on return
    * @param moments {@code [N, H/f, W/f, 2C]}, rounded down: receives mean and log-variance
    * @return the distribution of the latents, which refers to the moments
+   * @throws IllegalStateException if this is a {@link #decoder}
    */
   public DiagonalGaussian encode(
       Tensor images, Tiling tiling, Workspace workspace, Tensor moments) {
+    requireEncoder();
     int height = images.dim(1);
     int width = images.dim(2);
     requireImages(images);
@@ -186,6 +211,13 @@ public final class AutoencoderKL implements Network {
     return wanted && (height > tiles.tile() || width > tiles.tile());
   }
 
+  private void requireEncoder() {
+    if (encoder == null) {
+      throw new IllegalStateException(
+          "this autoencoder only decodes: load the whole one with its constructor");
+    }
+  }
+
   private void requireImages(Tensor images) {
     int f = config.factor();
     int c = config.inChannels();
@@ -230,6 +262,7 @@ public final class AutoencoderKL implements Network {
     try (var evaluation = new Evaluation(backend, inputs)) {
       var workspace = evaluation.workspace();
       if (evaluation.has("x") || !evaluation.has("z")) {
+        requireEncoder();
         var x = evaluation.image("x", config.inChannels());
         requireImages(x);
         int c = 2 * config.embedDim();

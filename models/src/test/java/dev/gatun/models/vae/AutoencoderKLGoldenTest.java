@@ -14,6 +14,7 @@ import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.Workspace;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -55,6 +56,31 @@ class AutoencoderKLGoldenTest {
       assertEquals(Set.of("image"), network.evaluate(z).keySet());
       var x = Map.of("x", golden.get("x"));
       assertEquals(Set.of("mean", "logvar"), network.evaluate(x).keySet());
+    }
+  }
+
+  @Test
+  void aDecoderNeedsNoEncoder() throws IOException {
+    var file = TinyAutoencoder.file();
+    var config = TinyAutoencoder.config();
+    var layout = TinyAutoencoder.FAMILY.layout(file.shapes()).orElseThrow();
+    var half = new LinkedHashMap<>(file.tensors());
+    half.keySet().removeIf(key -> key.startsWith("encoder.") || key.startsWith("quant_conv."));
+    assertTrue(half.size() < file.tensors().size());
+    var parameters = layout.adapt(config, new TensorParameters(half));
+    var golden = TinyAutoencoder.golden();
+    var z = Map.of("z", golden.get("z"));
+    try (var backend = Backend.open(Device.CPU, "cpu", 2);
+        var whole = TinyAutoencoder.load(backend);
+        var decoder = AutoencoderKL.decoder(config, parameters, backend);
+        var expected = whole.evaluate(z).get("image");
+        var found = decoder.evaluate(z).get("image")) {
+      assertArrayEquals(expected.toFloats(), found.toFloats());
+      var x = Map.of("x", golden.get("x"));
+      var thrown = assertThrows(IllegalStateException.class, () -> decoder.evaluate(x));
+      assertEquals(
+          "this autoencoder only decodes: load the whole one with its constructor",
+          thrown.getMessage());
     }
   }
 
