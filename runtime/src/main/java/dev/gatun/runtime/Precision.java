@@ -19,9 +19,9 @@ public enum Precision {
 
   /**
    * Factors of linear layers become bytes, 255 steps of a scale that is found for each row of
-   * activations and for each output feature of a weight, and their sums are exact; other products
-   * are as in {@link #BF16} where that is there, else as in {@link #F32}. Faster still, and much
-   * coarser.
+   * activations and for each output feature of a weight, and their sums are exact; other products,
+   * and layers of fewer than 64 inputs or outputs, are as in {@link #BF16} where that is there,
+   * else as in {@link #F32}. Faster still, and much coarser.
    */
   I8;
 

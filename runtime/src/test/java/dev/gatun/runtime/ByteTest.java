@@ -18,8 +18,8 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class ByteTest {
   private static final int[] ROWS = {1, 3, 16, 17, 31, 32, 33, 64, 100, 300};
-  private static final int[] INS = {1, 3, 15, 16, 17, 48, 63, 64, 65, 100, 128, 1000, 1152};
-  private static final int[] OUTS = {1, 3, 16, 31, 32, 33, 64, 72, 200};
+  private static final int[] INS = {64, 65, 66, 79, 96, 100, 127, 128, 129, 1000, 1152};
+  private static final int[] OUTS = {64, 65, 72, 80, 95, 96, 97, 200};
 
   @BeforeEach
   void available() {
@@ -116,9 +116,9 @@ class ByteTest {
   @Test
   void severalPieces() {
     try (var backend = open(2)) {
-      compare(backend, 33, 3201, 40);
-      compare(backend, 290, 3100, 33);
-      compare(backend, 550, 40, 70);
+      compare(backend, 33, 3201, 70);
+      compare(backend, 290, 3100, 65);
+      compare(backend, 550, 64, 70);
       compare(backend, 35, 3073, 1100);
       compare(backend, 5, 0, 40);
     }
@@ -131,16 +131,17 @@ class ByteTest {
     try (var backend = open(1);
         var tensors = new TestTensors()) {
       var x = tensors.allocate(DType.F32, 2, in);
-      var matrix = tensors.allocate(DType.F32, 2, in);
+      var matrix = tensors.allocate(DType.F32, 64, in);
       for (int i = 0; i < in; i++) {
         x.setFloat(i, 1);
         x.setFloat(in + i, -1);
-        matrix.setFloat(i, 127);
-        matrix.setFloat(in + i, -254);
+        for (long n = 0; n < 64; n++) {
+          matrix.setFloat(n * in + i, n % 2 == 0 ? 127 : -254);
+        }
       }
       try (var weight = backend.pack(matrix)) {
         var expected = Quantised.of(x).linear(tensors, Quantised.of(matrix), null);
-        var found = tensors.out(2, 2);
+        var found = tensors.out(2, 64);
         backend.linear(x, weight, Epilogue.NONE, found);
         assertSameBits("largest", expected, found);
       }
@@ -157,10 +158,34 @@ class ByteTest {
       for (int i = 0; i < in; i++) {
         ones.setFloat(i, 1);
       }
-      try (var weight = backend.pack(ones)) {
-        var found = tensors.out(1, 1);
+      var matrix = tensors.allocate(DType.F32, 64, in);
+      backend.fill(matrix, 1);
+      try (var weight = backend.pack(matrix)) {
+        var found = tensors.out(1, 64);
         backend.linear(ones, weight, Epilogue.NONE, found);
         assertEquals(in, found.getFloat(0));
+      }
+    }
+  }
+
+  /** Layers that lead into a network or out of it stay as they are without i8. */
+  @Test
+  void smallLayersAreNotQuantised() {
+    boolean brain = Backend.unavailable(Device.CPU, "cpu", Precision.BF16).isEmpty();
+    try (var backend = open(1);
+        var rest = Backend.open(Device.CPU, "cpu", brain ? Precision.BF16 : Precision.F32, 1);
+        var tensors = new TestTensors()) {
+      for (int[] size : new int[][] {{63, 100}, {100, 63}, {1, 64}, {64, 1}}) {
+        var x = tensors.random(5, size[1]);
+        var matrix = tensors.random(size[0], size[1]);
+        try (var weight = backend.pack(matrix);
+            var same = rest.pack(matrix)) {
+          var expected = tensors.out(5, size[0]);
+          rest.linear(x, same, Epilogue.NONE, expected);
+          var found = tensors.out(5, size[0]);
+          backend.linear(x, weight, Epilogue.NONE, found);
+          assertSameBits(size[0] + " outputs, " + size[1] + " inputs", expected, found);
+        }
       }
     }
   }
@@ -170,7 +195,7 @@ class ByteTest {
     try (var oracle = TestBackends.reference();
         var backend = open(2)) {
       for (var activation : Activation.values()) {
-        for (int out : new int[] {32, 33, 80}) {
+        for (int out : new int[] {64, 65, 80}) {
           for (int variant = 0; variant < 4; variant++) {
             follow(oracle, backend, activation, out, (variant & 1) != 0, (variant & 2) != 0);
           }
@@ -188,8 +213,8 @@ class ByteTest {
       boolean added) {
     var what = activation + " of " + out + " columns, gate " + gated + ", residual " + added;
     try (var tensors = new TestTensors()) {
-      var x = tensors.random(6, 33);
-      var matrix = tensors.random(out, 33);
+      var x = tensors.random(6, 70);
+      var matrix = tensors.random(out, 70);
       var bias = tensors.random(out);
       var gate = gated ? tensors.random(2, out) : null;
       var residual = added ? tensors.random(3, out) : null;
@@ -266,10 +291,10 @@ class ByteTest {
     };
     try (var backend = open(2);
         var tensors = new TestTensors()) {
-      for (int in : new int[] {1, 40, 64, 200}) {
+      for (int in : new int[] {64, 65, 100, 200}) {
         for (int place : new int[] {0, in / 2, in - 1}) {
           var x = tensors.random(2 * unusual.length, in);
-          var matrix = tensors.random(33, in);
+          var matrix = tensors.random(66, in);
           for (int r = 0; r < unusual.length; r++) {
             if (unusual[r] == 0) {
               x.slice(2 * r, 2 * r + 1).segment().fill((byte) 0);
@@ -278,12 +303,12 @@ class ByteTest {
           }
           var expected = Quantised.of(x).linear(tensors, Quantised.of(matrix), null);
           try (var weight = backend.pack(matrix)) {
-            var found = tensors.out(2 * unusual.length, 33);
+            var found = tensors.out(2 * unusual.length, 66);
             backend.linear(x, weight, Epilogue.NONE, found);
             assertSameBits(in + " inputs, number " + place, expected, found);
             for (int r = 0; r < 2 * unusual.length; r++) {
               boolean finite = r % 2 == 1 || Float.isFinite(unusual[r / 2]);
-              assertEquals(!finite, Float.isNaN(found.getFloat(r * 33L)), "row " + r);
+              assertEquals(!finite, Float.isNaN(found.getFloat(r * 66L)), "row " + r);
             }
           }
         }
@@ -297,13 +322,13 @@ class ByteTest {
     try (var backend = open(1);
         var tensors = new TestTensors()) {
       var x = tensors.random(3, 70);
-      var matrix = tensors.random(40, 70);
+      var matrix = tensors.random(72, 70);
       matrix.setFloat(5L * 70 + 69, Float.NaN);
       matrix.setFloat(7L * 70, Float.NEGATIVE_INFINITY);
       matrix.slice(9, 10).segment().fill((byte) 0);
-      var bias = tensors.random(40);
+      var bias = tensors.random(72);
       try (var weight = backend.pack(matrix)) {
-        var found = tensors.out(3, 40);
+        var found = tensors.out(3, 72);
         backend.linear(x, weight, Epilogue.bias(bias), found);
         assertSameBits(
             "weights", Quantised.of(x).linear(tensors, Quantised.of(matrix), bias), found);
@@ -320,12 +345,12 @@ class ByteTest {
         var backend = open(2);
         var tensors = new TestTensors()) {
       var x = tensors.random(20, 500);
-      var matrix = tensors.random(60, 500);
+      var matrix = tensors.random(70, 500);
       try (var exact = oracle.pack(matrix);
           var weight = backend.pack(matrix)) {
-        var expected = tensors.out(20, 60);
+        var expected = tensors.out(20, 70);
         oracle.linear(x, exact, Epilogue.NONE, expected);
-        var found = tensors.out(20, 60);
+        var found = tensors.out(20, 70);
         backend.linear(x, weight, Epilogue.NONE, found);
         double error = 0;
         double norm = 0;
@@ -344,11 +369,11 @@ class ByteTest {
     try (var oracle = TestBackends.reference();
         var backend = open(2);
         var tensors = new TestTensors()) {
-      var dy = tensors.random(5, 40);
-      var matrix = tensors.random(40, 67);
+      var dy = tensors.random(5, 70);
+      var matrix = tensors.random(70, 67);
       var w = Quantised.of(matrix);
-      var stands = tensors.allocate(DType.F32, 40, 67);
-      for (int n = 0; n < 40; n++) {
+      var stands = tensors.allocate(DType.F32, 70, 67);
+      for (int n = 0; n < 70; n++) {
         for (int k = 0; k < 67; k++) {
           stands.setFloat(n * 67L + k, w.bytes[n][k] * w.scales[n]);
         }
@@ -371,18 +396,18 @@ class ByteTest {
     try (var oracle = TestBackends.reference();
         var backend = open(1);
         var tensors = new TestTensors()) {
-      var x = tensors.random(4, 50);
-      var matrix = tensors.random(20, 50);
+      var x = tensors.random(4, 66);
+      var matrix = tensors.random(70, 66);
       for (var type : new DType[] {DType.BF16, DType.F16, DType.F32}) {
-        var stored = tensors.allocate(type, 20, 50);
+        var stored = tensors.allocate(type, 70, 66);
         oracle.copy(matrix, stored);
-        var wide = tensors.allocate(DType.F32, 20, 50);
+        var wide = tensors.allocate(DType.F32, 70, 66);
         oracle.copy(stored, wide);
         try (var one = backend.pack(stored);
             var other = backend.pack(tensors.view(wide))) {
           var expected = Quantised.of(x).linear(tensors, Quantised.of(wide), null);
           for (var weight : new Weight[] {one, other}) {
-            var found = tensors.out(4, 20);
+            var found = tensors.out(4, 70);
             backend.linear(x, weight, Epilogue.NONE, found);
             assertSameBits(type.toString(), expected, found);
           }
@@ -396,9 +421,9 @@ class ByteTest {
     try (var backend = open(1);
         var plain = Backend.open(Device.CPU, "cpu", 1);
         var tensors = new TestTensors()) {
-      var x = tensors.random(2, 3);
-      var out = tensors.out(2, 4);
-      var weight = backend.pack(tensors.random(4, 3));
+      var x = tensors.random(2, 65);
+      var out = tensors.out(2, 64);
+      var weight = backend.pack(tensors.random(64, 65));
       var foreign =
           assertThrows(
               IllegalArgumentException.class, () -> plain.linear(x, weight, Epilogue.NONE, out));
@@ -409,7 +434,7 @@ class ByteTest {
       var closed =
           assertThrows(
               IllegalStateException.class, () -> backend.linear(x, weight, Epilogue.NONE, out));
-      assertEquals("linear: weight [4, 3] is closed", closed.getMessage());
+      assertEquals("linear: weight [64, 65] is closed", closed.getMessage());
       assertThrows(IllegalStateException.class, () -> backend.linearGradient(out, weight, x));
     }
   }
@@ -421,22 +446,22 @@ class ByteTest {
         var backend = open(2)) {
       assumeTrue(backend.factorType() == DType.BF16, "bf16 is not there");
       for (int rows : new int[] {1, 33, 70}) {
-        for (int in : new int[] {1, 15, 16, 31, 63, 64, 65, 100, 1152}) {
+        for (int in : new int[] {64, 65, 79, 80, 95, 100, 127, 1152}) {
           try (var tensors = new TestTensors();
-              var weight = backend.pack(tensors.random(40, in))) {
+              var weight = backend.pack(tensors.random(72, in))) {
             var what = rows + "x" + in;
             var x = BrainTest.rounded(tensors, oracle, tensors.random(rows, in));
-            var epilogue = new Epilogue(tensors.random(40), Activation.GELU_TANH);
-            var expected = tensors.out(rows, 40);
+            var epilogue = new Epilogue(tensors.random(72), Activation.GELU_TANH);
+            var expected = tensors.out(rows, 72);
             backend.linear(x, weight, epilogue, expected);
             var stored = tensors.allocate(DType.BF16, rows, in + 5).columns(3, in + 3);
             oracle.copy(x, stored);
-            var found = tensors.outView(rows, 40);
+            var found = tensors.outView(rows, 72);
             backend.linear(stored, weight, epilogue, found);
             assertSameBits(what, expected, found);
-            var rounded = tensors.allocate(DType.BF16, rows, 40);
+            var rounded = tensors.allocate(DType.BF16, rows, 72);
             backend.linear(stored, weight, epilogue, rounded);
-            var wide = tensors.allocate(DType.F32, rows, 40);
+            var wide = tensors.allocate(DType.F32, rows, 72);
             oracle.copy(rounded, wide);
             assertSameBits(what + " rounded", BrainTest.rounded(tensors, oracle, expected), wide);
             tensors.assertGuards(what);

@@ -30,6 +30,9 @@ final class ByteWeight implements Weight {
   /** Most inputs whose sum is an int in any case. */
   private static final int MOST_INPUTS = Integer.MAX_VALUE / (ByteRows.MOST * ByteRows.MOST);
 
+  /** Fewer inputs or outputs are those of patches. */
+  private static final int LEAST = 64;
+
   private static final int TILE = 16;
 
   private final Unit unit;
@@ -42,9 +45,15 @@ final class ByteWeight implements Weight {
   /** Made when a gradient is first asked for. */
   private PackedWeight transposed;
 
-  /** Whether the sums of a matrix are ints in any case. */
+  /**
+   * Whether a matrix is to be multiplied by in bytes: its sums are ints in any case, and it is not
+   * one of the small ones that lead into a network or out of it. Those cost next to nothing, and as
+   * bytes they would make a quarter of the error of a DiT.
+   */
   static boolean takes(Tensor matrix) {
-    return matrix.dim(1) <= MOST_INPUTS;
+    int out = matrix.dim(0);
+    int in = matrix.dim(1);
+    return Math.min(in, out) >= LEAST && in <= MOST_INPUTS;
   }
 
   /** Quantises and re-lays {@code matrix [out, in]}. */

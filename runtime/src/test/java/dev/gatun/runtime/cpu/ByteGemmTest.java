@@ -50,6 +50,62 @@ class ByteGemmTest {
     }
   }
 
+  /** Sizes that {@link ByteWeight#takes} would not, too: against loops. */
+  @Test
+  void smallMatrices() {
+    for (int rows : new int[] {1, 5, 6, 7, 31, 33}) {
+      for (int in : new int[] {0, 1, 3, 15, 17, 63, 64, 65}) {
+        for (int out : new int[] {1, 3, 15, 16, 17, 31, 32, 33}) {
+          var expected = expected(rows, in, out);
+          for (var unit : Unit.values()) {
+            if (unit.isThere()) {
+              float[] found = linear(unit, rows, in, out, Activation.IDENTITY);
+              var what = "%dx%d by %d, %s, seed %d".formatted(rows, in, out, unit, SEED);
+              assertArrayEquals(expected, found, what);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /** What {@link #linear} gives, by loops. */
+  private static float[] expected(int rows, int in, int out) {
+    var random = new Random(SEED);
+    try (var x = numbers(random, rows, in);
+        var matrix = numbers(random, out, in);
+        var bias = numbers(random, out);
+        var gate = numbers(random, 1, out);
+        var result = numbers(random, rows, out)) {
+      for (int r = 0; r < rows; r++) {
+        float most = most(x, r, in);
+        for (int n = 0; n < out; n++) {
+          float other = most(matrix, n, in);
+          long sum = 0;
+          for (int k = 0; k < in; k++) {
+            sum += (long) rounded(x, r, in, k, most) * rounded(matrix, n, in, k, other);
+          }
+          float value = Math.fma((float) sum, most / 127 * (other / 127), bias.getFloat(n));
+          long at = (long) r * out + n;
+          result.setFloat(at, value * gate.getFloat(n) + result.getFloat(at));
+        }
+      }
+      return result.toFloats();
+    }
+  }
+
+  private static float most(Tensor rows, int row, int in) {
+    float most = ByteRows.LEAST;
+    for (int k = 0; k < in; k++) {
+      most = Math.max(most, Math.abs(rows.getFloat((long) row * in + k)));
+    }
+    return most;
+  }
+
+  private static int rounded(Tensor rows, int row, int in, int k, float most) {
+    return (int) Math.rint(rows.getFloat((long) row * in + k) * (127 / most));
+  }
+
   /** Rows around blocks of six and eight, several pieces, incomplete panels. */
   @Test
   void allUnitsGiveTheSame() {
