@@ -2,15 +2,8 @@ package dev.gatun.runtime;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
-import org.junit.jupiter.api.condition.EnabledOnOs;
-import org.junit.jupiter.api.condition.OS;
 
 /** In what a backend computes, and in what instead where it cannot. */
 class PrecisionTest {
@@ -40,16 +33,6 @@ class PrecisionTest {
         assertEquals(1, backend.threads());
       }
     }
-  }
-
-  /** So that tests of int8 are not left out unseen. */
-  @Test
-  @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
-  @DisabledIfSystemProperty(named = "gatun.cpu.code", matches = "false")
-  @DisabledIfSystemProperty(named = "gatun.cpu.vectorBits", matches = "128")
-  void i8IsThereWithAvx2() throws IOException {
-    assumeTrue(Files.readString(Path.of("/proc/cpuinfo")).contains(" avx2 "));
-    assertEquals("", Backend.unavailable(Device.CPU, "cpu", Precision.I8));
   }
 
   @Test

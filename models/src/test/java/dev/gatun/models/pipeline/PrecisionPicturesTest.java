@@ -25,10 +25,10 @@ class PrecisionPicturesTest {
     "BF16, adm-digits, 50, 35",
     "BF16, diffit-digits, 50, 35",
     "BF16, uvit-digits, 25, 35",
-    "I8, dit-fruit, 50, 29",
+    "I8, dit-fruit, 50, 28",
     "I8, adm-digits, 50, 50",
     "I8, diffit-digits, 50, 46",
-    "I8, uvit-digits, 25, 42"
+    "I8, uvit-digits, 25, 40"
   })
   void thePicturesAreAlike(Precision precision, String name, int steps, double least)
       throws Exception {

@@ -19,7 +19,7 @@ final class BrainProduct {
   /** Rows of a block; A and C have room for whole blocks. */
   static final int ROWS = 32;
 
-  /** {@code -Dgatun.cpu.tiles=false} computes as on a processor without tiles. */
+  /** {@code -Dgatun.cpu.tiles=false} computes on vectors though there are tiles: for tests. */
   private static final String PROPERTY = "gatun.cpu.tiles";
 
   private static final int VECTOR_BITS = 512;

@@ -14,8 +14,9 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * What goes before and after a product of bytes in vectors of 256 bits, on the Vector API: {@link
- * ByteRows} makes the same numbers in machine code of AVX-512.
+ * What goes before and after a product of bytes in vectors of 256 bits, on the Vector API. {@link
+ * ByteRows} makes the same bytes in machine code of AVX-512, and {@link BrainEpilogue} the same of
+ * the sums, but for the last bits of activations.
  */
 final class ByteLanes {
   private static final VectorSpecies<Float> F = FloatVector.SPECIES_256;

@@ -66,7 +66,9 @@ final class CpuBackend implements Backend {
     copying = new Copying(team);
     this.precision = precision;
     bytes = precision == Precision.I8 ? new ByteGemm(team, scratch, ByteProduct.unit()) : null;
-    boolean rest = bytes != null && BrainProduct.unavailable().isEmpty();
+    // What is not machine code of AVX-512 knows f32 alone.
+    boolean wide = bytes != null && !bytes.needsCompiler();
+    boolean rest = wide && BrainProduct.unavailable().isEmpty();
     brain = precision == Precision.BF16 || rest ? new BrainOperators(team, winograd) : null;
     groupNorm = new GroupNorm(team, scratch, brain == null ? null : brain.norms());
     WarmUp.start(precision);

@@ -14,9 +14,15 @@ final class WindowRows {
 
   /** {@code [out, in, height, width] → F32 [out, height·width·in]}, owned by the caller. */
   static Tensor of(Tensor kernel, ThreadTeam team) {
+    if (kernel.dtype() != DType.F32 || !kernel.isContiguous()) {
+      try (var floats = Tensor.allocate(DType.F32, kernel.shape())) {
+        new Copying(team).copy(kernel, floats);
+        return of(floats, team);
+      }
+    }
     int out = kernel.dim(0);
-    int length = Math.toIntExact(kernel.shape().size() / Math.max(1, out));
-    var rows = Tensor.allocate(DType.F32, Shape.of(out, length));
+    int taps = Math.multiplyExact(kernel.dim(2), kernel.dim(3));
+    var rows = Tensor.allocate(DType.F32, Shape.of(out, Math.multiplyExact(taps, kernel.dim(1))));
     try {
       team.run(
           (worker, workers) -> {

@@ -181,52 +181,40 @@ public final class HostMovement {
    * height, width] → F32 [out, height·width·in]}, channel fastest.
    */
   public static Tensor windowRows(Tensor kernel) {
-    int length = Math.toIntExact(kernel.shape().size() / Math.max(1, kernel.dim(0)));
+    if (kernel.dtype() != DType.F32 || !kernel.isContiguous()) {
+      try (var floats = Tensor.allocate(DType.F32, kernel.shape())) {
+        copy(kernel, floats);
+        return windowRows(floats);
+      }
+    }
+    int taps = Math.multiplyExact(kernel.dim(2), kernel.dim(3));
+    int length = Math.multiplyExact(taps, kernel.dim(1));
     var rows = Tensor.allocate(DType.F32, Shape.of(kernel.dim(0), length));
-    try {
-      windowRows(kernel, rows, 0, kernel.dim(0));
-      return rows;
-    } catch (RuntimeException | Error e) {
-      rows.close();
-      throw e;
-    }
-  }
-
-  /** The same of the outputs {@code first … end - 1} alone. */
-  public static void windowRows(Tensor kernel, Tensor rows, int first, int end) {
-    if (kernel.dtype() == DType.F32 && kernel.isContiguous()) {
-      channelsLast(kernel.segment(), first, kernel, rows, first, end);
-      return;
-    }
-    var part = kernel.slice(first, end);
-    try (var floats = Tensor.allocate(DType.F32, part.shape())) {
-      copy(part, floats);
-      channelsLast(floats.segment(), 0, kernel, rows, first, end);
-    }
+    windowRows(kernel, rows, 0, kernel.dim(0));
+    return rows;
   }
 
   /**
-   * Re-lays outputs.
+   * The same of the outputs {@code first … end - 1} alone.
    *
-   * @param from floats, channels first
-   * @param at which output of it is the first one
+   * @param kernel F32 and contiguous
+   * @param rows of all outputs
    */
-  private static void channelsLast(
-      MemorySegment from, long at, Tensor kernel, Tensor rows, int first, int end) {
+  public static void windowRows(Tensor kernel, Tensor rows, int first, int end) {
     int in = kernel.dim(1);
     int taps = Math.multiplyExact(kernel.dim(2), kernel.dim(3));
     int length = rows.shape().cols();
-    long bytes = (long) length * Float.BYTES;
     float[] channelsFirst = new float[length];
     float[] channelsLast = new float[length];
     for (int o = first; o < end; o++) {
-      MemorySegment.copy(from, FLOAT, (at + o - first) * bytes, channelsFirst, 0, length);
+      long at = (long) o * length * Float.BYTES;
+      MemorySegment.copy(kernel.segment(), FLOAT, at, channelsFirst, 0, length);
       for (int tap = 0; tap < taps; tap++) {
         for (int c = 0; c < in; c++) {
           channelsLast[tap * in + c] = channelsFirst[c * taps + tap];
         }
       }
-      MemorySegment.copy(channelsLast, 0, rows.segment(), FLOAT, o * bytes, length);
+      MemorySegment.copy(channelsLast, 0, rows.segment(), FLOAT, at, length);
     }
   }
 

@@ -12,6 +12,7 @@ import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.ByteProduct.Unit;
 import java.util.Arrays;
 import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -26,6 +27,11 @@ class ByteGemmTest {
   void available() {
     var reason = ByteProduct.unavailable();
     assumeTrue(reason.isEmpty(), "i8 was not tested: " + reason);
+  }
+
+  @AfterEach
+  void close() {
+    team.close();
   }
 
   private static Tensor numbers(Random random, int... dims) {

@@ -11,9 +11,14 @@ import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.asm.Cpuid;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -21,6 +26,17 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ByteLanesTest {
   private static final int DEPTH = ByteWeight.DEPTH;
   private static final long SEED = 17;
+
+  /** So that tests of int8 are not left out unseen. */
+  @Test
+  @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+  @DisabledIfSystemProperty(named = SystemCalls.PROPERTY, matches = "false")
+  @DisabledIfSystemProperty(named = "gatun.cpu.vectorBits", matches = "128")
+  void i8IsThereWithAvx2() throws IOException {
+    boolean avx2 = Files.readString(Path.of("/proc/cpuinfo")).contains(" avx2 ");
+    assumeTrue(avx2 && ByteLanes.areFast(), "no vectors of 256 bits");
+    assertEquals("", ByteProduct.unavailable());
+  }
 
   /** Numbers of whole blocks, of which some are given and the others zero. */
   private static float[] row(int length) {

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordingFile;
 
@@ -118,26 +119,29 @@ public final class SafepointTrial implements AutoCloseable {
 
   /** What each stop took while an operator computed: µs, in rising order. */
   static double[] measure(Runnable operator, Duration warmUp, Duration measured) throws Exception {
-    long begin = System.nanoTime();
-    long end = begin + warmUp.plus(measured).toNanos();
+    var done = new AtomicBoolean();
     var computing =
         Thread.ofPlatform()
             .start(
                 () -> {
-                  while (System.nanoTime() < end) {
+                  while (!done.get()) {
                     operator.run();
                   }
                 });
-    Thread.sleep(warmUp);
     try (var recording = new Recording()) {
+      Thread.sleep(warmUp);
       recording.enable(SYNCHRONIZATION).withThreshold(Duration.ZERO);
       recording.start();
-      while (computing.isAlive()) {
+      long end = System.nanoTime() + measured.toNanos();
+      while (System.nanoTime() < end && computing.isAlive()) {
         Thread.getAllStackTraces();
         Thread.sleep(PAUSE_MILLIS);
       }
       recording.stop();
       return durations(recording);
+    } finally {
+      done.set(true);
+      computing.join();
     }
   }
 
