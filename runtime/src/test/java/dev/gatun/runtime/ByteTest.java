@@ -31,49 +31,16 @@ class ByteTest {
     return Backend.open(Device.CPU, "cpu", Precision.I8, threads);
   }
 
-  /** Rows of numbers as bytes, each with a scale. */
-  private record Quantised(int[][] bytes, float[] scales) {
-    static Quantised of(Tensor x) {
-      int count = Math.toIntExact(x.shape().rows());
-      int length = x.shape().cols();
-      int[][] bytes = new int[count][length];
-      float[] scales = new float[count];
-      for (int r = 0; r < count; r++) {
-        float most = 0x1p-100f;
-        boolean finite = true;
-        for (int i = 0; i < length; i++) {
-          float value = x.getFloat((long) r * length + i);
-          finite &= Float.isFinite(value);
-          most = Math.max(most, Math.abs(value));
-        }
-        scales[r] = finite ? most / 127 : Float.NaN;
-        for (int i = 0; i < length; i++) {
-          bytes[r][i] = (int) Math.rint(x.getFloat((long) r * length + i) * (127 / most));
-        }
-      }
-      return new Quantised(bytes, scales);
+  private static Tensor linear(TestTensors tensors, Tensor x, Tensor matrix, Tensor bias) {
+    var rows = Quantised.of(x);
+    var weight = Quantised.of(matrix);
+    int outs = matrix.dim(0);
+    var result = tensors.out(Math.toIntExact(x.shape().rows()), outs);
+    for (int i = 0; i < result.shape().size(); i++) {
+      int n = i % outs;
+      result.setFloat(i, rows.product(i / outs, weight, n, bias == null ? 0 : bias.getFloat(n)));
     }
-
-    /** Row r of this by row n of the weight. */
-    float product(int r, Quantised w, int n, float bias) {
-      long sum = 0;
-      for (int i = 0; i < bytes[r].length; i++) {
-        sum += (long) bytes[r][i] * w.bytes[n][i];
-      }
-      return Math.fma((float) sum, scales[r] * w.scales[n], bias);
-    }
-
-    Tensor linear(TestTensors tensors, Quantised w, Tensor bias) {
-      int outs = w.scales.length;
-      var result = tensors.out(scales.length, outs);
-      for (int r = 0; r < scales.length; r++) {
-        for (int n = 0; n < outs; n++) {
-          float value = product(r, w, n, bias == null ? 0 : bias.getFloat(n));
-          result.setFloat((long) r * outs + n, value);
-        }
-      }
-      return result;
-    }
+    return result;
   }
 
   @ParameterizedTest
@@ -100,7 +67,7 @@ class ByteTest {
       var matrix = tensors.random(out, in);
       var bias = tensors.random(out);
       try (var weight = backend.pack(matrix)) {
-        var expected = Quantised.of(x).linear(tensors, Quantised.of(matrix), bias);
+        var expected = linear(tensors, x, matrix, bias);
         var view = tensors.outView(rows, out);
         backend.linear(tensors.view(x), weight, Epilogue.bias(bias), view);
         assertSameBits(what, expected, view);
@@ -140,7 +107,7 @@ class ByteTest {
         }
       }
       try (var weight = backend.pack(matrix)) {
-        var expected = Quantised.of(x).linear(tensors, Quantised.of(matrix), null);
+        var expected = linear(tensors, x, matrix, null);
         var found = tensors.out(2, 64);
         backend.linear(x, weight, Epilogue.NONE, found);
         assertSameBits("largest", expected, found);
@@ -218,7 +185,7 @@ class ByteTest {
       var bias = tensors.random(out);
       var gate = gated ? tensors.random(2, out) : null;
       var residual = added ? tensors.random(3, out) : null;
-      var sums = Quantised.of(x).linear(tensors, Quantised.of(matrix), bias);
+      var sums = linear(tensors, x, matrix, bias);
       var expected = tensors.out(6, out);
       // the identity matrix lets the oracle do what follows
       var identity = tensors.allocate(DType.F32, out, out);
@@ -301,7 +268,7 @@ class ByteTest {
             }
             x.setFloat(2L * r * in + place, unusual[r]);
           }
-          var expected = Quantised.of(x).linear(tensors, Quantised.of(matrix), null);
+          var expected = linear(tensors, x, matrix, null);
           try (var weight = backend.pack(matrix)) {
             var found = tensors.out(2 * unusual.length, 66);
             backend.linear(x, weight, Epilogue.NONE, found);
@@ -330,8 +297,7 @@ class ByteTest {
       try (var weight = backend.pack(matrix)) {
         var found = tensors.out(3, 72);
         backend.linear(x, weight, Epilogue.bias(bias), found);
-        assertSameBits(
-            "weights", Quantised.of(x).linear(tensors, Quantised.of(matrix), bias), found);
+        assertSameBits("weights", linear(tensors, x, matrix, bias), found);
         assertTrue(Float.isNaN(found.getFloat(5)) && Float.isNaN(found.getFloat(7)));
         assertEquals(bias.getFloat(9), found.getFloat(9));
       }
@@ -375,7 +341,7 @@ class ByteTest {
       var stands = tensors.allocate(DType.F32, 70, 67);
       for (int n = 0; n < 70; n++) {
         for (int k = 0; k < 67; k++) {
-          stands.setFloat(n * 67L + k, w.bytes[n][k] * w.scales[n]);
+          stands.setFloat(n * 67L + k, w.bytes()[n][k] * w.scales()[n]);
         }
       }
       try (var exact = oracle.pack(stands);
@@ -405,7 +371,7 @@ class ByteTest {
         oracle.copy(stored, wide);
         try (var one = backend.pack(stored);
             var other = backend.pack(tensors.view(wide))) {
-          var expected = Quantised.of(x).linear(tensors, Quantised.of(wide), null);
+          var expected = linear(tensors, x, wide, null);
           for (var weight : new Weight[] {one, other}) {
             var found = tensors.out(4, 70);
             backend.linear(x, weight, Epilogue.NONE, found);

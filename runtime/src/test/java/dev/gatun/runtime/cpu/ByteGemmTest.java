@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.gatun.runtime.Activation;
 import dev.gatun.runtime.DType;
 import dev.gatun.runtime.Epilogue;
+import dev.gatun.runtime.Quantised;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.ByteProduct.Unit;
@@ -83,33 +84,15 @@ class ByteGemmTest {
         var bias = numbers(random, out);
         var gate = numbers(random, 1, out);
         var result = numbers(random, rows, out)) {
-      for (int r = 0; r < rows; r++) {
-        float most = most(x, r, in);
-        for (int n = 0; n < out; n++) {
-          float other = most(matrix, n, in);
-          long sum = 0;
-          for (int k = 0; k < in; k++) {
-            sum += (long) rounded(x, r, in, k, most) * rounded(matrix, n, in, k, other);
-          }
-          float value = Math.fma((float) sum, most / 127 * (other / 127), bias.getFloat(n));
-          long at = (long) r * out + n;
-          result.setFloat(at, value * gate.getFloat(n) + result.getFloat(at));
-        }
+      var left = Quantised.of(x);
+      var right = Quantised.of(matrix);
+      for (int i = 0; i < rows * out; i++) {
+        int n = i % out;
+        float value = left.product(i / out, right, n, bias.getFloat(n));
+        result.setFloat(i, value * gate.getFloat(n) + result.getFloat(i));
       }
       return result.toFloats();
     }
-  }
-
-  private static float most(Tensor rows, int row, int in) {
-    float most = ByteRows.LEAST;
-    for (int k = 0; k < in; k++) {
-      most = Math.max(most, Math.abs(rows.getFloat((long) row * in + k)));
-    }
-    return most;
-  }
-
-  private static int rounded(Tensor rows, int row, int in, int k, float most) {
-    return (int) Math.rint(rows.getFloat((long) row * in + k) * (127 / most));
   }
 
   /** Rows around blocks of six and eight, several pieces, incomplete panels. */

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.gatun.bindings.code.SystemCalls;
 import dev.gatun.runtime.DType;
+import dev.gatun.runtime.Quantised;
 import dev.gatun.runtime.Shape;
 import dev.gatun.runtime.Tensor;
 import dev.gatun.runtime.cpu.asm.Cpuid;
@@ -53,22 +54,16 @@ class ByteLanesTest {
     return x;
   }
 
-  private static float most(float[] x) {
-    float most = ByteRows.LEAST;
-    for (float value : x) {
-      most = Math.max(most, Math.abs(value));
+  private static Quantised quantised(float[] x) {
+    try (var tensor = Tensor.of(Shape.of(1, x.length), x)) {
+      return Quantised.of(tensor);
     }
-    return most;
-  }
-
-  private static int rounded(float[] x, int i) {
-    return (int) Math.rint(x[i] * (127 / most(x)));
   }
 
   private static byte[] bytes(float[] x, int offset) {
     try (var to = Tensor.allocate(DType.U8, Shape.of(x.length + 3))) {
       float scale = ByteLanes.bytes(x, x.length, offset, to.segment(), 3);
-      assertEquals(most(x) / 127, scale);
+      assertEquals(quantised(x).scales()[0], scale);
       return to.segment().asSlice(3).toArray(JAVA_BYTE);
     }
   }
@@ -77,10 +72,11 @@ class ByteLanesTest {
   @ValueSource(ints = {1, 63, 64, 65, 127, 128, 1000})
   void rowsBecomeBytes(int length) {
     float[] x = row(length);
+    int[] expected = quantised(x).bytes()[0];
     for (int offset : new int[] {0, 128}) {
       byte[] found = bytes(x, offset);
       for (int i = 0; i < x.length; i++) {
-        assertEquals((byte) (rounded(x, i) + offset), found[i], "number " + i + ", seed " + SEED);
+        assertEquals((byte) (expected[i] + offset), found[i], "number " + i + ", seed " + SEED);
       }
     }
   }
@@ -90,13 +86,14 @@ class ByteLanesTest {
   @ValueSource(ints = {1, 63, 64, 65, 127, 128, 1000})
   void rowsBecomeShorts(int length) {
     float[] x = row(length);
+    int[] expected = quantised(x).bytes()[0];
     try (var to = Tensor.allocate(DType.I16, Shape.of(x.length + 1))) {
       float scale = ByteLanes.shorts(x, x.length, to.segment(), Short.BYTES);
-      assertEquals(most(x) / 127, scale);
+      assertEquals(quantised(x).scales()[0], scale);
       int[] order = {0, 2, 1, 3};
       for (int i = 0; i < x.length; i++) {
         short found = to.segment().getAtIndex(JAVA_SHORT, 1 + i);
-        assertEquals(rounded(x, i / 4 * 4 + order[i % 4]), found, "number " + i + ", seed " + SEED);
+        assertEquals(expected[i / 4 * 4 + order[i % 4]], found, "number " + i + ", seed " + SEED);
       }
     }
   }
@@ -146,7 +143,7 @@ class ByteLanesTest {
               length,
               offset);
           assertArrayEquals(bytes(x, offset), to.segment().toArray(JAVA_BYTE));
-          assertEquals(most(x) / 127, scale.getFloat(0));
+          assertEquals(quantised(x).scales()[0], scale.getFloat(0));
         }
       }
     }
